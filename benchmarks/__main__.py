@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("engine", "corruptions", "augmix", "fourier")
+BENCHMARKS = ("engine", "corruptions", "augmix", "training", "fourier")
 
 for name in BENCHMARKS:
     print(f"\n== {name} ==", flush=True)
