@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from robustbench_lite.commands._lines import Lines
 from robustbench_lite.results import CellResult
 from robustbench_lite.suites import Cell
 
@@ -43,9 +44,10 @@ class Bars:
     def __init__(self) -> None:
         self._console = first_console()
         self._bars = detailed_bars(self._console)
+        self._lines = Lines(self._console, "evaluated", "images")
         self._run: TaskID | None = None
         self._cell: TaskID | None = None
-        self._done = 0
+        self._images = self._done = 0
         self._cell_images = 0
 
     def __enter__(self) -> Self:
@@ -63,6 +65,7 @@ class Bars:
 
     def begin(self, images: int) -> None:
         """Show the bar of the run."""
+        self._images = images
         self._run = self._bars.add_task("images", total=images, detail="")
         self._cell = self._bars.add_task("", total=None, detail="")
 
@@ -77,7 +80,9 @@ class Bars:
         """Move both bars."""
         if self._run is not None and self._cell is not None:
             self._bars.advance(self._cell, images)
-            self._bars.update(self._run, completed=self._done + self._bars.tasks[self._cell].completed)
+            done = self._done + int(self._bars.tasks[self._cell].completed)
+            self._bars.update(self._run, completed=done)
+            self._lines.tell(done, self._images)
 
     def end_cell(self, result: CellResult) -> None:
         """Complete the cell and show its score."""

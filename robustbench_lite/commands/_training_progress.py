@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import TaskID
 
+from robustbench_lite.commands._lines import Lines
 from robustbench_lite.commands._progress import detailed_bars, first_console
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class TrainingBars:
     def __init__(self) -> None:
         self._console = first_console()
         self._bars = detailed_bars(self._console)
+        self._lines = Lines(self._console, "trained", "steps")
         self._task: TaskID | None = None
-        self._epochs = 0
+        self._epochs = self._total = 0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -38,14 +40,19 @@ class TrainingBars:
     def begin(self, epochs: int, steps_per_epoch: int, step: int) -> None:
         """Show the bar."""
         self._epochs = epochs
-        total = epochs * steps_per_epoch
-        self._task = self._bars.add_task("steps", total=total, completed=step, detail="")
+        self._total = epochs * steps_per_epoch
+        self._lines.tell(step, self._total)
+        self._task = self._bars.add_task("steps", total=self._total, completed=step, detail="")
 
     def advance(self, step: int, loss: float, error: float, images_per_second: float) -> None:
         """Move the bar."""
         if self._task is not None:
             detail = f"loss {loss:.3f}, error {100 * error:.2f} %, {images_per_second:,.0f} images/s"
             self._bars.update(self._task, completed=step, detail=detail)
+            self._lines.tell(step, self._total, f" ({detail})")
+
+    def _left(self, step: int) -> str:
+        return f", {self._lines.left(step, self._total)} left" if step < self._total else ""
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Print the epoch's row of the log."""
@@ -53,5 +60,5 @@ class TrainingBars:
             f"epoch {epoch.epoch}/{self._epochs}: train loss {epoch.train_loss:.4f}, "
             f"error {100 * epoch.train_error:.2f} %; test loss {epoch.test_loss:.4f}, "
             f"error {100 * epoch.test_error:.2f} %; {epoch.images_per_second:,.0f} images/s, "
-            f"{epoch.seconds:.0f} s"
+            f"{epoch.seconds:.0f} s" + self._left(epoch.step)
         )
