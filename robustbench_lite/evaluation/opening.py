@@ -13,7 +13,7 @@ import torch
 
 from robustbench_lite.errors import DataError, InvalidInput, MissingData
 from robustbench_lite.evaluation.generated import Recipe, generated_suite
-from robustbench_lite.evaluation.progress import Progress
+from robustbench_lite.evaluation.progress import Progress, Silent
 from robustbench_lite.models import Classifier, Ensemble, as_classifier, ensemble, load_model
 from robustbench_lite.suites import CUSTOM, Suite, SuiteSpec, custom_spec, load_custom, load_suite, suite_spec
 from robustbench_lite.suites.spec import Kind
@@ -115,6 +115,16 @@ def open_suites(
         progress=_announced(progress),
     )
     return suite, _clean_beside(suite, place, sources, progress)
+
+
+def check_sources(name: str, *, data: str | Path | None = None, clean_data: str | Path | None = None) -> None:
+    """Find a suite's images and check them, as `evaluate` would before its first forward pass.
+
+    Raises:
+        DataError: files are missing, damaged, or not told.
+        UnknownName: no such suite.
+    """
+    open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
 
 
 def _generate(spec: SuiteSpec, clean: Suite, sources: Sources, device: torch.device) -> Suite:

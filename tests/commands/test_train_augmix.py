@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from click.testing import CliRunner, Result
 from robustbench_lite.cli import main
 from robustbench_lite.commands import train_augmix
 from robustbench_lite.models import load_model
-from robustbench_lite.training import METHODS, Recipe
+from robustbench_lite.training import METHODS, Recipe, open_dataset
 from robustbench_lite.training.sources import NAMED
 
 QUICK = ("--arch", "resnet-8", "--epochs", "2", "--batch-size", "20", "--device", "cpu")
@@ -95,10 +97,20 @@ def test_switches_become_keywords() -> None:
 
 @pytest.mark.parametrize(
     ("method", "without"),
-    [("augmix", "augmix-no-jsd"), ("random-autoaugment-jsd", "random-autoaugment"), ("mixup", "mixup")],
+    [
+        ("augmix", "augmix-no-jsd"),
+        ("random-autoaugment-jsd", "random-autoaugment"),
+        ("augmix-no-jsd", "augmix-no-jsd"),
+    ],
 )
 def test_no_jsd_leaves_the_loss_out_of_the_method(method: str, without: str) -> None:
     assert train_augmix.train_options({"method": method, "no_jsd": True})["method"] == without
+
+
+def test_no_jsd_goes_with_methods_that_have_that_loss(images: Path, tmp_path: Path) -> None:
+    done = robust("--dataset", images, *QUICK, "--method", "mixup", "--no-jsd", "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert "--no-jsd leaves out the loss of augmix and random-autoaugment-jsd; mixup has none." in done.stderr
 
 
 def test_the_command_offers_every_method_and_every_field_of_the_recipe() -> None:
@@ -143,3 +155,50 @@ def test_max_blur_pooling_is_a_switch_of_the_architecture(tmp_path: Path) -> Non
     )
     assert done.exit_code == 0, done.output
     assert load_model(tmp_path / "run/last.pt").info.architecture == "resnet18-maxblur"
+
+
+def test_the_runs_own_test_images_make_a_suite(images: Path, tmp_path: Path) -> None:
+    command = ("--dataset", images, *QUICK, "--method", "standard", "--no-flip", "--out", tmp_path / "run")
+    suite = ("--epochs", 6, "--lr", 0.05, "--eval-suite", "custom")
+    done = robust(*command, *suite)
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "run/eval-custom/results.json").read_text())
+    logged = float((tmp_path / "run/log.csv").read_text().splitlines()[-1].split(",")[6])
+    assert record["summary"]["clean_error"] == pytest.approx(logged)
+    again = robust(*command, *suite, "--seed", 1, "--overwrite")
+    assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ("cifar10c", "unknown suite 'cifar10c'; did you mean cifar10-c"),
+        ("cifar100", "cifar100 has 100 classes and levels 10; choose another suite, or custom-c"),
+        ("cifar10", "where are the images? give --data"),
+    ],
+)
+def test_a_suite_that_can_not_be_evaluated_is_told_before_the_training(
+    images: Path, tmp_path: Path, suite: str, message: str
+) -> None:
+    done = robust("--dataset", images, *QUICK, "--out", tmp_path / "run", "--eval-suite", suite)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_suite_without_its_official_files_is_made_from_the_clean_images(
+    images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cifar10.npz").write_bytes(images.read_bytes())
+    opened = open_dataset(images)
+    place = train_augmix._place("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
+    assert place == {"clean_data": tmp_path}
+
+
+def test_standard_error_that_is_a_file_gets_a_line_an_epoch_with_the_time_left(
+    images: Path, tmp_path: Path
+) -> None:
+    done = robust("--dataset", images, *QUICK, "--method", "standard", "--out", tmp_path / "run")
+    first, last = (line for line in done.stderr.splitlines() if line.startswith("epoch"))
+    assert re.search(r" images/s, \d+ s, about \d+ s left$", first)
+    assert last.endswith(" s")
