@@ -126,9 +126,12 @@ def magnitude(name: str, level: Magnitudes, sign: NDArray[np.int64], size: tuple
     Returns:
         float64 (N,): degrees, shear factor, pixels (whole), bits kept, threshold, or enhancement factor.
 
+    Raises:
+        UnknownName: no such operation.
+
     Source: ``augmentations.py`` of google-research/augmix (int_parameter, float_parameter).
     """
-    operation = ALL_OPERATIONS[name]
+    operation = _operation(name)
     value = operation.scale(level, size)
     return value * sign if operation.signed else value
 
@@ -155,17 +158,16 @@ def apply_operation(images: Tensor, name: str, magnitude: float | Tensor = 0.0) 
     Source: Pillow's ImageOps, ImageEnhance, ``Image.rotate`` and ``Image.transform``.
     """
     check_images(images)
-    if name not in ALL_OPERATIONS:
-        raise UnknownName("operation", name, ALL_OPERATIONS)
+    operation = _operation(name)
     values = torch.as_tensor(magnitude, dtype=torch.float64, device="cpu").numpy()
     if values.ndim > 1 or (values.ndim == 1 and len(values) != len(images)):
         raise InvalidInput(
             f"{name} takes a number or one magnitude per image, ({len(images)},); got {values.shape}"
         )
-    _check_magnitude(name, values)
+    _check_magnitude(name, operation, values)
     if not images.numel():
         return images.clone()
-    return ALL_OPERATIONS[name].kernel(images, np.broadcast_to(values, len(images)).copy()).contiguous()
+    return operation.kernel(images, np.broadcast_to(values, len(images)).copy()).contiguous()
 
 
 def check_images(images: Tensor) -> None:
@@ -177,8 +179,13 @@ def check_images(images: Tensor) -> None:
         )
 
 
-def _check_magnitude(name: str, values: Magnitudes) -> None:
-    operation = ALL_OPERATIONS[name]
+def _operation(name: str) -> Operation:
+    if name not in ALL_OPERATIONS:
+        raise UnknownName("operation", name, ALL_OPERATIONS)
+    return ALL_OPERATIONS[name]
+
+
+def _check_magnitude(name: str, operation: Operation, values: Magnitudes) -> None:
     if not np.isfinite(values).all():
         raise InvalidInput(f"the magnitude of {name} must be finite; got {values.tolist()}")
     if operation.limits is not None:

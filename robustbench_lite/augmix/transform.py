@@ -24,8 +24,9 @@ class AugMix(v2.Transform):  # type: ignore[misc]  # torchvision carries no type
     """The paper's AugMix in place of torchvision's ``v2.AugMix``: crop and flip before it, scale after it.
 
     Takes what v2 transforms take: an RGB PIL image, a uint8 tensor (...,3,H,W), or a sample that holds one
-    (labels and the like pass through). Unlike torchvision's, every image of a batch has draws of its own,
-    levels are drawn below the severity, and the four operations that overlap the -C suites are off.
+    (labels, masks, boxes and NumPy arrays pass through). Unlike torchvision's, every image of a batch has
+    draws of its own, levels are drawn below the severity, and the four operations that overlap the -C suites
+    are off.
 
     Args:
         severity: the strongest level, in [0.1, 10].
@@ -43,7 +44,7 @@ class AugMix(v2.Transform):  # type: ignore[misc]  # torchvision carries no type
         InvalidInput: a setting out of range; on call, an image that is neither uint8 nor RGB.
     """
 
-    _transformed_types = (Tensor, Image.Image)
+    _transformed_types = (TF.is_pure_tensor, tv_tensors.Image, tv_tensors.Video, Image.Image)
 
     def __init__(
         self,

@@ -129,3 +129,12 @@ def test_bad_input_is_refused(picture):
         AugMix()(picture.float())
     with pytest.raises(InvalidInput, match=r"got torch.uint8 \(1, 32, 32\)"):
         AugMix()(picture[:1])
+
+
+def test_masks_and_boxes_beside_an_image_pass_through(picture):
+    mask = tv_tensors.Mask(torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8))
+    boxes = tv_tensors.BoundingBoxes([[1, 2, 3, 4]], format="XYXY", canvas_size=(32, 32))
+    image, same_mask, same_boxes = AugMix(generator=seeded())(tv_tensors.Image(picture), mask, boxes)
+    assert not torch.equal(image, picture)
+    assert torch.equal(same_mask, mask)
+    assert torch.equal(same_boxes, boxes)
