@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,6 +33,12 @@ class Processes:
         box = [value]
         torch.distributed.broadcast_object_list(box, src=0)
         return box[0]
+
+    def share(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give every process the first one's tensors, in place."""
+        if self.world > 1:
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, src=0)
 
     def gather(self, value: _Value) -> list[_Value]:
         """Every process's value, in the first process; an empty list in the others."""

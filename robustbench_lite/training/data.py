@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.training.recipes import Family, Recipe
 from robustbench_lite.training.seeds import generator
 
-NAMED_CLASSES = 5
+LARGE: Final = 64
+"""Images with a longer side are trained on by ImageNet's recipe, and decoded as they are needed."""
 
 
 class Images(Protocol):
@@ -62,7 +63,7 @@ class InMemory:
         return replace(self, images=self.images.to(device))
 
     def crops(self, rows: Tensor, recipe: Recipe, draws: Generator) -> Tensor:
-        """The images, each shifted within a border of zeros and mirrored at random."""
+        """The images, each shifted within a border of zeros and mirrored at random, whatever their size."""
         images = self.images.index_select(0, rows.to(self.images.device))
         return random_crop_flip(
             images, padding=recipe.padding, flip=0.5 if recipe.flip else 0.0, generator=draws
@@ -124,13 +125,14 @@ def from_arrays(
     """A data set from arrays.
 
     Args:
-        images: uint8 (N, H, W, 3), or grey (N, H, W); NumPy array or tensor.
+        images: uint8 (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1); NumPy array or tensor.
         labels: whole numbers (N,) from 0.
         test_images: as images; None keeps a part of the images for testing, drawn class by class.
         test_labels: as labels.
         name: in logs and errors.
         class_names: in the order of the labels.
-        classes: number of classes; by default that of class_names, or the highest label + 1.
+        classes: number of classes; by default that of class_names, or the highest label + 1, where every
+            label below it occurs.
         test_fraction: share of the images that becomes the test set where none is given.
         seed: of that draw.
 
@@ -152,22 +154,25 @@ def from_arrays(
             raise DataError(
                 f"{name}: training images are {train.size}, test images {test.size} pixels high and wide"
             )
-    classes = classes or int(max(train.labels.max(), test.labels.max())) + 1
+    classes = classes or _counted(torch.cat((train.labels, test.labels)), name)
     for part, what in ((train, name), (test, f"the test set of {name}")):
         check_labels(part.labels, classes, what)
     check_variety(train.labels, name)
     names = tuple(class_names) if class_names is not None else None
-    return Dataset(name, train, test, classes, names, "cifar")
+    family: Family = "imagenet" if max(train.size) > LARGE else "cifar"
+    return Dataset(name, train, test, classes, names, family)
 
 
 def _checked(images: object, labels: object, name: str) -> InMemory:
     pixels, classes = _tensor(images, name, "images"), _tensor(labels, name, "labels")
     if pixels.ndim == 3:
-        pixels = pixels[..., None].expand(*pixels.shape, 3)
+        pixels = pixels[..., None]
+    if pixels.ndim == 4 and pixels.shape[-1] == 1:
+        pixels = pixels.expand(*pixels.shape[:3], 3)
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
         raise DataError(
             f"{name}: images are {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 (N, H, W, 3), "
-            "or grey (N, H, W)"
+            "or grey (N, H, W) or (N, H, W, 1)"
         )
     if (
         classes.ndim != 1
@@ -183,6 +188,19 @@ def _checked(images: object, labels: object, name: str) -> InMemory:
             f"{name}: {len(pixels)} images and {len(classes)} labels; expected as many, and at least one"
         )
     return InMemory(pixels.permute(0, 3, 1, 2).contiguous(), classes.long())
+
+
+def _counted(labels: Tensor, name: str) -> int:
+    """The number of classes, where only the labels tell it: each must occur."""
+    found = labels.unique()
+    classes = int(found[-1]) + 1
+    absent = classes - int((found >= 0).sum())
+    if absent:
+        raise DataError(
+            f"{name} has labels up to {classes - 1}, of which {absent} never occur; number the classes from "
+            "0 without gaps, or name them all (class_names)"
+        )
+    return classes
 
 
 def _tensor(values: Any, name: str, what: str) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,18 @@ LOG: Final = "log.csv"
 _SETTINGS: Final = "settings.json"
 _STATE: Final = "state.pt"
 _FORMAT: Final = 1
+
+
+def _settings(record: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(record.read_text())
+    except ValueError as error:
+        raise InvalidInput(
+            f"{record} is damaged ({error}); overwrite the run, or give another folder"
+        ) from error
+    if not isinstance(stored, dict):
+        raise InvalidInput(f"{record} is damaged; overwrite the run, or give another folder")
+    return stored
 
 
 class TrainingFolder:
@@ -51,19 +64,20 @@ class TrainingFolder:
         record = self.path / _SETTINGS
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if record.is_file() and not overwrite:
-                self._compare(json.loads(record.read_text()))
-            elif overwrite:
+            if overwrite:
                 for name in (_STATE, LAST, BEST, LOG):
                     (self.path / name).unlink(missing_ok=True)
+            elif record.is_file():
+                self._compare(_settings(record))
+            elif (self.path / _STATE).is_file():
+                raise InvalidInput(
+                    f"{self.path} has the state of a run but not its {_SETTINGS}; overwrite the run, or give "
+                    "another folder"
+                )
             write_atomically(record, (json.dumps(self.identity, indent=1) + "\n").encode())
         except OSError as error:
             raise InvalidInput(
                 f"{self.path} can't be written: {error.strerror}; give another folder"
-            ) from error
-        except json.JSONDecodeError as error:
-            raise InvalidInput(
-                f"{record} is damaged ({error}); overwrite the run, or give another folder"
             ) from error
         return self._state()
 
@@ -82,7 +96,12 @@ class TrainingFolder:
         path = self.path / _STATE
         if not path.is_file():
             return None
-        state = read_checkpoint(path, False)
+        try:
+            state = read_checkpoint(path, False)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{path} is damaged, so the run can't be continued; overwrite it, or give another folder"
+            ) from error
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
             raise CheckpointError(
                 f"{path} is no state of a training run; overwrite the run, or give another folder"
@@ -93,7 +112,8 @@ class TrainingFolder:
         """Replace the state to continue from."""
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, **state}, buffer)
-        write_atomically(self.path / _STATE, buffer.getvalue())
+        with self._writing():
+            write_atomically(self.path / _STATE, buffer.getvalue())
 
     def save_model(
         self, name: str, network: nn.Module, class_names: Sequence[str] | None, epoch: Epoch
@@ -101,17 +121,18 @@ class TrainingFolder:
         """Write a model that `load_model` needs no option for."""
         mean, std = NORMALIZATIONS[self.identity["normalization"]]
         chosen = "the last epoch" if name == LAST else "the epoch with the lowest test error"
-        save_checkpoint(
-            self.path / name,
-            network,
-            architecture=self.identity["architecture"],
-            num_classes=self.identity["classes"],
-            mean=mean,
-            std=std,
-            class_names=class_names,
-            method=self.identity["method"],
-            settings={**self.identity, **asdict(epoch), "chosen": chosen},
-        )
+        with self._writing():
+            save_checkpoint(
+                self.path / name,
+                network,
+                architecture=self.identity["architecture"],
+                num_classes=self.identity["classes"],
+                mean=mean,
+                std=std,
+                class_names=class_names,
+                method=self.identity["method"],
+                settings={**self.identity, **asdict(epoch), "chosen": chosen},
+            )
 
     def write_log(self, history: Sequence[Epoch]) -> None:
         """Write the log, one row an epoch."""
@@ -119,4 +140,15 @@ class TrainingFolder:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(field.name for field in fields(Epoch))
         writer.writerows(asdict(epoch).values() for epoch in history)
-        write_atomically(self.path / LOG, text.getvalue().encode())
+        with self._writing():
+            write_atomically(self.path / LOG, text.getvalue().encode())
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            raise InvalidInput(
+                f"{self.path} can't be written any more ({error}); once it can, the same command continues "
+                "from what was kept last"
+            ) from error

@@ -31,6 +31,7 @@ _TEST_BATCH_GPU: Final = 1024
 # Reading a number back stalls a GPU's queue, so there the loss is looked at every so many steps only.
 _LOOK_EVERY_GPU: Final = 20
 _NEVER: Final = 2**62
+_TAMER: Final = "lower the learning rate, clip the gradient (--clip-grad 1), or train without --amp"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Loop:
         if bad < _NEVER:
             raise ModelError(
                 f"the loss became NaN or infinite at step {bad} (epoch {(bad - 1) // self.order.steps + 1}); "
-                "lower the learning rate, clip the gradient (--clip-grad 1), or train without --amp"
+                f"{_TAMER}"
             )
         images = max(1, sum(total["images"] for total in totals))
         loss, wrong = sum(total["loss"] for total in totals), sum(total["wrong"] for total in totals)
@@ -212,6 +213,10 @@ class Loop:
         totals = self._summed()
         images = sum(total["images"] for total in totals)
         test_loss, test_error = self._tested()
+        if not math.isfinite(test_loss):
+            raise ModelError(
+                f"the test loss became {test_loss} after step {self.step} (epoch {epoch + 1}); {_TAMER}"
+            )
         earlier = self.history[-1].seconds if self.history else 0.0
         row = Epoch(
             epoch=epoch + 1,
@@ -255,7 +260,11 @@ class Loop:
         self.saved_at = time.monotonic()
 
     def _tested(self) -> tuple[float, float]:
-        """Mean cross-entropy and error on the test images; the processes take batches in turn."""
+        """Mean cross-entropy and error on the test images; the processes take batches in turn.
+
+        All of them test the first one's batch-norm statistics, which are what is kept.
+        """
+        self.team.share(self.stepper.best_guess.buffers())
         loss, wrong = 0.0, 0
         size = _TEST_BATCH.get(self.device.type, _TEST_BATCH_GPU)
         labels = self.dataset.test.labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -56,15 +56,13 @@ class Method:
         views: images in [0, 1], float (V * N, 3, H, W), and targets: labels (N,), or probabilities (N, K).
             The first N images belong to the targets; further views share the network's batch with them.
         loss: of all logits and the targets.
-        consistent: whether the loss compares three views.
-        chained: whether it draws AugMix's operations.
-        needs: fields of the recipe that must be given.
+        uses: fields of the recipe that are its own; another method's can't be changed with it.
+        needs: those of them that must be given.
     """
 
     views: Callable[[Batch, Recipe], Shown]
     loss: Callable[[Tensor, Tensor, Recipe], Tensor] = cross_entropy
-    consistent: bool = False
-    chained: bool = False
+    uses: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
 
@@ -166,28 +164,37 @@ def _patch_uniform(batch: Batch, recipe: Recipe) -> Shown:
     return patched, batch.labels
 
 
+_CHAIN: Final = ("severity", "depth", "all_ops")
+_MIX: Final = (*_CHAIN, "width", "alpha")
+_PATCH: Final = ("patch_size", "patch_strength")
+
 METHODS: Final[dict[str, Method]] = {
     "standard": Method(_standard),
-    "cutout": Method(_cutout),
-    "mixup": Method(_mixup),
-    "cutmix": Method(_cutmix),
-    "autoaugment": Method(_autoaugment),
-    "adversarial": Method(_adversarial),
-    "random-autoaugment": Method(_random_autoaugment, chained=True),
-    "random-autoaugment-jsd": Method(_random_autoaugment_jsd, consistency, consistent=True, chained=True),
-    "augmix-no-jsd": Method(_augmix_no_jsd, chained=True),
-    "augmix": Method(_augmix, consistency, consistent=True, chained=True),
-    "patch-uniform": Method(_patch_uniform, needs=("patch_size", "patch_strength")),
+    "cutout": Method(_cutout, uses=("cutout_size",)),
+    "mixup": Method(_mixup, uses=("mixup_alpha",)),
+    "cutmix": Method(_cutmix, uses=("cutmix_alpha", "cutmix_probability")),
+    "autoaugment": Method(_autoaugment, uses=("policy",)),
+    "adversarial": Method(_adversarial, uses=("attack_radius", "attack_step", "attack_steps")),
+    "random-autoaugment": Method(_random_autoaugment, uses=_CHAIN),
+    "random-autoaugment-jsd": Method(_random_autoaugment_jsd, consistency, (*_CHAIN, "jsd_weight")),
+    "augmix-no-jsd": Method(_augmix_no_jsd, uses=_MIX),
+    "augmix": Method(_augmix, consistency, (*_MIX, "jsd_weight")),
+    "patch-uniform": Method(_patch_uniform, uses=_PATCH, needs=_PATCH),
 }
 """Name -> method; AutoAugment and Random AutoAugment are the paper's starred ones."""
 
 
-def method_of(name: str, recipe: Recipe) -> Method:
+def method_of(name: str, recipe: Recipe, changed: Collection[str] = ()) -> Method:
     """The method of that name, once the recipe has what it needs.
+
+    Args:
+        name: one of `METHODS`.
+        recipe: all hyper-parameters.
+        changed: fields of the recipe that the user gave.
 
     Raises:
         UnknownName: no such method.
-        InvalidInput: a field that the method needs is not given.
+        InvalidInput: a field that the method needs is not given, or one that it doesn't use is.
     """
     if name not in METHODS:
         raise UnknownName("training method", name, METHODS)
@@ -196,5 +203,11 @@ def method_of(name: str, recipe: Recipe) -> Method:
         if getattr(recipe, field) is None:
             raise InvalidInput(
                 f"{name} needs {field}: the paper tuned {' and '.join(method.needs)} and does not print them"
+            )
+    for field in changed:
+        users = [other for other, one in METHODS.items() if field in one.uses]
+        if users and name not in users:
+            raise InvalidInput(
+                f"{name} does not use {field}, which goes with {', '.join(users)}; leave it out"
             )
     return method

@@ -21,6 +21,7 @@ ARCHITECTURE_NAMES: Final = {
     "resnext": "resnext-29-32x4d",
     "resnext29": "resnext-29-32x4d",
     "wrn": "wrn-40-2",
+    "wrn40-2": "wrn-40-2",
 }
 """The paper's short names -> the zoo's."""
 
@@ -104,7 +105,12 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:
+            if value is None:
+                continue
+            kind, word = (int, "a whole number") if name in _WHOLE else (int | float, "a number")
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise InvalidInput(f"{name} must be {word}, got {value!r}")
+            if not low <= value <= high:
                 raise InvalidInput(f"{name} must lie between {low:g} and {high:g}, got {value}")
         if self.policy not in ("cifar", "imagenet"):
             raise UnknownName("AutoAugment policy", self.policy, ("cifar", "imagenet"))
@@ -122,7 +128,9 @@ class Recipe:
                 "lower warmup_epochs"
             )
         if self.nesterov and not self.momentum:
-            raise InvalidInput("Nesterov's momentum needs momentum above 0; set nesterov to False as well")
+            raise InvalidInput(
+                "Nesterov's momentum needs momentum above 0; leave it out too (--no-nesterov, nesterov=False)"
+            )
 
 
 _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -149,6 +157,22 @@ _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "attack_step": (0, 1),
     "attack_steps": (1, 1000),
 }
+
+
+_WHOLE: Final = frozenset(
+    {
+        "epochs",
+        "batch_size",
+        "warmup_epochs",
+        "padding",
+        "width",
+        "depth",
+        "cutout_size",
+        "patch_size",
+        "attack_steps",
+    }
+)
+"""The limits that count something."""
 
 
 def architecture_name(name: str | None, family: Family) -> str:

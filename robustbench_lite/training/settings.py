@@ -26,6 +26,7 @@ class Settings:
         channels_last: keep images and weights in the layout that convolutions on tensor cores read.
         clip_grad: largest norm of the gradient; None leaves it alone.
         ema: decay of an average of the weights, which is then what is tested and kept; None keeps none.
+            Update t = 0, 1, ... decays it by min(ema, (1 + t) / (10 + t)).
         tensorboard: write TensorBoard's files beside the CSV log.
         save_minutes: how often an epoch's progress is kept, so that a kill loses no more.
 

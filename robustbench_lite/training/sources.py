@@ -13,15 +13,13 @@ import torch
 
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference import imagenet_wnids
+from robustbench_lite.runtime import processes
 from robustbench_lite.suites import CLEAN, load_cifar_train, load_suite
 from robustbench_lite.training import folders
-from robustbench_lite.training.data import Dataset, from_arrays, split
+from robustbench_lite.training.data import LARGE, Dataset, from_arrays, split
 from robustbench_lite.training.folders import FolderImages
 
 NAMED: Final = ("cifar10", "cifar100", "imagenet")
-
-LARGE: Final = 64
-"""Images with a longer side are decoded as they are needed and trained on by ImageNet's recipe."""
 
 IMAGENET_SIDE: Final = 224
 
@@ -106,10 +104,14 @@ def _fetch(name: str, root: Path) -> None:
     from torchvision import datasets
 
     kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
-    try:
-        kind(str(root), download=True)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"torchvision could not download {name} to {root}: {error}") from error
+    with processes() as team:
+        try:
+            if team.first:
+                kind(str(root), download=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"torchvision could not download {name} to {root}: {error}") from error
+        # The others wait for the files here.
+        team.from_first(None)
 
 
 def _imagenet(root: Path, side: int, extra: Sequence[str | Path]) -> Dataset:
@@ -135,6 +137,11 @@ def _folder(
     place: Path, side: int | None, extra: Sequence[str | Path], test_fraction: float, seed: int
 ) -> Dataset:
     train, test = place / "train", next((place / part for part in _TESTS if (place / part).is_dir()), None)
+    if test is None and folders.class_folders(train):
+        raise DataError(
+            f"{place} has train/ but no {'/ or '.join(_TESTS)}/: add the test images, or name {train} itself "
+            "to keep a part of it for testing"
+        )
     if not train.is_dir() or test is None:
         train, test = place, None
     classes = folders.class_folders(train)

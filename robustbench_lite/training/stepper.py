@@ -99,12 +99,12 @@ class Stepper:
                 logits = self.trained(self._normalised(views))
                 loss = self.method.loss(logits, targets, self.recipe)
             self.scaler.scale(loss * share).backward()
-        self._update(lr)
+        self._update(step, lr)
         aims = targets if targets.ndim == 1 else targets.argmax(1)
         wrong = (logits.detach()[: len(images)].argmax(1) != aims).sum()
         return loss.detach(), wrong
 
-    def _update(self, lr: float) -> None:
+    def _update(self, step: int, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         if self.settings.clip_grad is not None:
@@ -114,10 +114,12 @@ class Stepper:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None and self.settings.ema is not None:
+            # The first weights, which are random, are soon forgotten.
+            decay = min(self.settings.ema, (1 + step) / (10 + step))
             with torch.no_grad():
                 for slow, fast in zip(_tensors(self.average), _tensors(self.network), strict=True):
                     if slow.is_floating_point():
-                        slow.lerp_(fast, 1 - self.settings.ema)
+                        slow.lerp_(fast, 1 - decay)
                     else:
                         slow.copy_(fast)
 

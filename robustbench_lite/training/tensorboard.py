@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from robustbench_lite.errors import require
 from robustbench_lite.training.progress import Epoch
 
 _NOT_CURVES: Final = ("epoch", "step")
+
+
+def require_tensorboard() -> ModuleType:
+    """The module with torch's writer of TensorBoard's files.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+    purpose = "writing TensorBoard's files"
+    require("tensorboard", "tensorboard", purpose)
+    return require("torch.utils.tensorboard", "tensorboard", purpose)
 
 
 class Board:
@@ -24,11 +36,7 @@ class Board:
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        require("tensorboard", "tensorboard", "writing TensorBoard's files")
-        writer = require(
-            "torch.utils.tensorboard", "tensorboard", "writing TensorBoard's files"
-        ).SummaryWriter
-        self._writer: Any = writer(str(path), purge_step=step + 1)
+        self._writer: Any = require_tensorboard().SummaryWriter(str(path), purge_step=step + 1)
 
     def add(self, epoch: Epoch) -> None:
         """Add one epoch to the curves."""

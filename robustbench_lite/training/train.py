@@ -19,13 +19,13 @@ from robustbench_lite.training.data import Dataset, check_batch, check_labels, c
 from robustbench_lite.training.folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.initialise import fresh_network
 from robustbench_lite.training.loop import Loop
-from robustbench_lite.training.methods import method_of
+from robustbench_lite.training.methods import Method, method_of
 from robustbench_lite.training.progress import Epoch, Progress, Silent
 from robustbench_lite.training.recipes import Recipe, architecture_name, paper_recipe
 from robustbench_lite.training.settings import Options, Settings
 from robustbench_lite.training.sources import open_dataset
 from robustbench_lite.training.stepper import Stepper
-from robustbench_lite.training.tensorboard import Board
+from robustbench_lite.training.tensorboard import Board, require_tensorboard
 
 # They change how a run goes, not what it gives.
 _FREE = ("device", "tensorboard", "save_minutes")
@@ -86,6 +86,7 @@ def train(
     architecture = architecture_name(settings.architecture, dataset.family)
     settings = replace(settings, architecture=architecture)
     recipe = paper_recipe(dataset.family, architecture, settings.method, changes)
+    method = method_of(settings.method, recipe, changes)
     check_labels(dataset.train.labels, dataset.classes, dataset.name)
     check_labels(dataset.test.labels, dataset.classes, f"the test set of {dataset.name}")
     check_variety(dataset.train.labels, dataset.name)
@@ -95,7 +96,7 @@ def train(
         check_batch(len(dataset.train.labels), recipe.batch_size, team.world)
         with fixed_precision(tf32=settings.tf32):
             heard = (progress or Silent()) if team.first else Silent()
-            return _train(dataset, recipe, settings, out, overwrite, heard, team)
+            return _train(dataset, recipe, method, settings, out, overwrite, heard, team)
 
 
 def _sorted(options: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
@@ -111,13 +112,13 @@ def _sorted(options: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
 def _train(
     dataset: Dataset,
     recipe: Recipe,
+    method: Method,
     settings: Settings,
     out: str | Path | None,
     overwrite: bool,
     progress: Progress,
     team: Processes,
 ) -> Trained:
-    method = method_of(settings.method, recipe)
     device = resolve_device(settings.device)
     architecture = str(settings.architecture)
     network = fresh_network(architecture, dataset.classes, settings.seed)
@@ -128,8 +129,11 @@ def _train(
         "data": dataset.fingerprint(),
         "classes": dataset.classes,
         "image_size": list(dataset.train.size),
-        "overlap": list(overlapping_corruptions(recipe.all_ops)) if method.chained else [],
+        "processes": team.world,
+        "overlap": list(overlapping_corruptions(recipe.all_ops)) if "all_ops" in method.uses else [],
     }
+    if settings.tensorboard:
+        require_tensorboard()
     if identity["overlap"]:
         progress.note(
             "trains on operations that resemble corruptions of the -C suites: mark "

@@ -36,7 +36,10 @@ def run(out: Path) -> None:
     module.fresh_network = original
     shared = train(dataset, architecture="resnet-8", epochs=1, batch_size=24, device="cpu", out=out / "run")
     rows = [(row.train_loss, row.train_error, row.test_loss, row.test_error) for row in done.history]
-    content = {"plain": done.classifier.network.state_dict(), "rows": rows}
+    logits = shared.classifier(dataset.test.read(0, 30))
+    kept = float(nn.functional.cross_entropy(logits, dataset.test.labels))
+    content = {"logged": shared.history[-1].test_loss, "kept": kept, "rows": rows}
+    content |= {"plain": done.classifier.network.state_dict()}
     torch.save(content | {"shared": shared.classifier.network.state_dict()}, out / f"{rank}.pt")
 
 

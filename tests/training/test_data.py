@@ -34,6 +34,22 @@ def test_grey_images_get_three_equal_channels() -> None:
     assert torch.equal(images[:, 0], images[:, 2])
 
 
+def test_grey_images_may_have_one_channel() -> None:
+    grey = IMAGES[..., :1]
+    one, plain = from_arrays(grey, LABELS), from_arrays(grey[..., 0], LABELS)
+    assert one.fingerprint() == plain.fingerprint()
+
+
+def test_named_classes_need_not_all_occur() -> None:
+    assert from_arrays(IMAGES, LABELS * 2, classes=9).classes == 9
+
+
+def test_large_images_get_imagenets_recipe() -> None:
+    images = np.zeros((6, 65, 40, 3), np.uint8)
+    assert from_arrays(images, np.arange(6) % 2, test_fraction=0.4).family == "imagenet"
+    assert from_arrays(images[:, :64], np.arange(6) % 2, test_fraction=0.4).family == "cifar"
+
+
 def test_tensors_are_taken_like_arrays() -> None:
     ours = from_arrays(torch.from_numpy(IMAGES), torch.from_numpy(LABELS))
     assert ours.fingerprint() == from_arrays(IMAGES, LABELS).fingerprint()
@@ -95,6 +111,8 @@ def test_without_padding_and_flip_crops_are_the_images() -> None:
             {"labels": LABELS * 0},
             "all 16 training images of arrays have the label 0; .* at least two classes",
         ),
+        ({"labels": LABELS + 1}, "labels up to 4, of which 1 never occur; number the classes from 0"),
+        ({"labels": LABELS * 10**12}, r"labels up to 3000000000000, of which 2999999999997 never occur"),
         ({"images": [["a"]]}, "images can't be made an array of numbers"),
         (
             {"test_images": IMAGES[:, :4], "test_labels": LABELS},

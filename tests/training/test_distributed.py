@@ -43,3 +43,8 @@ def test_without_batch_norm_two_processes_give_the_weights_of_one(runs: dict[str
 def test_losses_and_errors_in_the_log_are_those_over_all_images(runs: dict[str, Any]) -> None:
     for ours, theirs in zip(runs["first"]["rows"], runs["alone"]["rows"], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_the_error_in_the_log_is_that_of_the_model_that_is_kept(runs: dict[str, Any]) -> None:
+    # Each process has batch-norm statistics of its own part of the batches; the first one's are kept.
+    assert runs["first"]["logged"] == pytest.approx(runs["first"]["kept"], rel=1e-6)

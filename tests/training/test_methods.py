@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.training import METHODS, Recipe
 from robustbench_lite.training.adversarial import ascend, attack
-from robustbench_lite.training.methods import Batch, method_of
+from robustbench_lite.training.methods import Batch, consistency, method_of
 from robustbench_lite.training.seeds import generator
 
 RECIPE = Recipe(cutout_size=4, patch_size=4, patch_strength=0.3, attack_steps=2)
@@ -47,7 +47,7 @@ def test_views_are_floats_in_0_1_and_repeat_with_the_generator(name: str) -> Non
     again, _ = method.views(batch(), RECIPE)
     assert images.dtype == torch.float32
     assert 0 <= float(images.min()) <= float(images.max()) <= 1
-    assert images.shape == ((3 if method.consistent else 1) * 6, 3, 8, 8)
+    assert images.shape == ((3 if method.loss is consistency else 1) * 6, 3, 8, 8)
     assert len(targets) == 6
     assert torch.equal(images, again)
 
@@ -84,7 +84,7 @@ def test_the_recipes_fields_reach_the_method(name: str, field: str) -> None:
     assert not torch.equal(*views)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.consistent])
+@pytest.mark.parametrize("name", ["augmix", "random-autoaugment-jsd"])
 def test_consistency_methods_show_the_clean_images_first_then_two_different_views(name: str) -> None:
     clean, first, second = METHODS[name].views(batch(), RECIPE)[0].chunk(3)
     assert torch.equal(clean, batch().images.float() / 255)
@@ -150,3 +150,17 @@ def test_patch_uniform_asks_for_what_the_paper_does_not_print() -> None:
         method_of("patch-uniform", Recipe())
     with pytest.raises(InvalidInput, match="patch-uniform needs patch_strength"):
         method_of("patch-uniform", Recipe(patch_size=8))
+
+
+def test_every_field_that_reaches_a_method_is_one_of_its_own() -> None:
+    for name, method in METHODS.items():
+        own = {*REACHED.get(name, {}), *(["jsd_weight"] if method.loss is consistency else [])}
+        assert set(method.uses) == own, name
+
+
+def test_a_field_of_another_method_is_refused_with_those_that_use_it() -> None:
+    with pytest.raises(InvalidInput, match=r"standard does not use severity, which goes with random-autoaug"):
+        method_of("standard", Recipe(severity=5.0), {"severity": 5.0})
+    with pytest.raises(InvalidInput, match=r"augmix-no-jsd does not use jsd_weight, which goes with"):
+        method_of("augmix-no-jsd", Recipe(), ["epochs", "jsd_weight"])
+    assert method_of("augmix", Recipe(), ["epochs", "jsd_weight"]) is METHODS["augmix"]

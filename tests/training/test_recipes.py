@@ -64,7 +64,7 @@ def test_every_field_can_be_changed() -> None:
         (None, "imagenet", "resnet50"),
         ("densenet", "cifar", "densenet-bc-100-12"),
         ("resnext29", "cifar", "resnext-29-32x4d"),
-        ("wrn40-2", "cifar", "wrn40-2"),
+        ("wrn40-2", "cifar", "wrn-40-2"),
     ],
 )
 def test_the_papers_short_names_mean_its_networks(name: str | None, family: Family, expected: str) -> None:
@@ -95,7 +95,11 @@ def test_all_rows_of_the_papers_tables_have_a_method() -> None:
         ({"depth": 0}, "depth must lie between 1 and 100, got 0"),
         ({"lr": 1e-7}, "min_lr 1e-06 is above lr 1e-07"),
         ({"epochs": 3, "warmup_epochs": 3}, "3 warm-up epochs leave none of 3 to train"),
-        ({"momentum": 0.0}, "Nesterov's momentum needs momentum above 0"),
+        ({"momentum": 0.0}, r"Nesterov's momentum needs momentum above 0; leave it out too \(--no-nesterov"),
+        ({"epochs": 1.5}, r"epochs must be a whole number, got 1\.5"),
+        ({"epochs": "3"}, "epochs must be a whole number, got '3'"),
+        ({"lr": "high"}, "lr must be a number, got 'high'"),
+        ({"batch_size": True}, "batch_size must be a whole number, got True"),
     ],
 )
 def test_values_out_of_range_are_refused(changes: dict[str, object], message: str) -> None:

@@ -112,6 +112,13 @@ def test_a_folder_with_train_and_test_parts(tmp_path: Path, test: str) -> None:
     assert (len(dataset.train.labels), len(dataset.test.labels)) == (10, 4)
 
 
+def test_training_images_without_test_images_are_no_data_set(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", ("ape", "cat"), count=5)
+    with pytest.raises(DataError, match=r"has train/ but no val/ or test/: .*, or name .*train itself"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path / "train", test_fraction=0.2).test.labels) == 2
+
+
 def test_a_folder_of_classes_is_divided_by_the_seed(tmp_path: Path) -> None:
     write_classes(tmp_path, ("ape", "cat"), count=10)
     divisions = [open_dataset(tmp_path, test_fraction=0.3, seed=seed).fingerprint() for seed in (0, 0, 1)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,9 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_the_toy_problem(toy: Dataset, quick: Options, method: str) -> None:
-    more = {"attack_steps": 1, "patch_size": 4, "patch_strength": 0.2, "cutout_size": 4}
-    done = train(toy, method=method, **(quick | more | {"epochs": 4, "lr": 0.05}))
+    small = {"attack_steps": 1, "patch_size": 4, "patch_strength": 0.2, "cutout_size": 4}
+    own = {name: value for name, value in small.items() if name in METHODS[method].uses}
+    done = train(toy, method=method, **(quick | own | {"epochs": 4, "lr": 0.05}))
     losses = [row.train_loss for row in done.history]
     assert len(losses) == 4
     assert min(losses[1:]) < losses[0]
@@ -227,6 +230,7 @@ def test_tensorboard_that_is_not_installed_is_asked_for(
         MissingExtra, match=r"TensorBoard's files needs tensorboard.*robustbench-lite\[tensorboard\]"
     ):
         train(toy, out=tmp_path, tensorboard=True, **quick)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -248,6 +252,14 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
     assert state["step"] == 4
 
 
+def test_weights_that_diverged_are_not_kept(toy: Dataset, quick: Options, tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"the test loss became \w+ after step 1 \(epoch 1\); lower the learn"
+    ):
+        train(toy, method="standard", out=tmp_path, **(quick | {"lr": 1e4, "epochs": 1, "batch_size": 72}))
+    assert not (tmp_path / "last.pt").exists()
+
+
 def test_continuing_with_other_settings_is_refused_with_their_names(
     toy: Dataset, quick: Options, tmp_path: Path
 ) -> None:
@@ -259,6 +271,17 @@ def test_continuing_with_other_settings_is_refused_with_their_names(
     other = from_arrays(*toy_arrays(72, 9), *toy_arrays(30, 2), name="toy")
     with pytest.raises(InvalidInput, match="other settings: data was"):
         train(other, out=tmp_path, **quick)
+
+
+def test_continuing_with_another_number_of_processes_is_refused(
+    toy: Dataset, quick: Options, tmp_path: Path
+) -> None:
+    # Batches are shared out by it, and so every draw depends on it.
+    train(toy, out=tmp_path, **quick)
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    (tmp_path / "settings.json").write_text(json.dumps(settings | {"processes": 2}))
+    with pytest.raises(InvalidInput, match="other settings: processes was 2 and is 1"):
+        train(toy, out=tmp_path, **quick)
 
 
 def test_overwriting_starts_afresh(toy: Dataset, quick: Options, tmp_path: Path) -> None:
@@ -279,13 +302,36 @@ def test_a_folder_that_can_not_be_written_is_named(toy: Dataset, quick: Options,
 def test_damaged_files_of_a_run_are_named(toy: Dataset, quick: Options, tmp_path: Path) -> None:
     train(toy, out=tmp_path, **quick)
     (tmp_path / "state.pt").write_bytes(b"half")
-    with pytest.raises(CheckpointError, match=r"state\.pt"):
+    with pytest.raises(
+        CheckpointError, match=r"state\.pt is damaged, so the run can't be continued; overwrite"
+    ):
         train(toy, out=tmp_path, **quick)
     torch.save({"format": 0}, tmp_path / "state.pt")
     with pytest.raises(CheckpointError, match=r"state\.pt is no state of a training run"):
         train(toy, out=tmp_path, **quick)
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(InvalidInput, match=r"settings\.json is damaged"):
+        train(toy, out=tmp_path, **quick)
+    (tmp_path / "settings.json").write_text("[1]")
+    with pytest.raises(InvalidInput, match=r"settings\.json is damaged"):
+        train(toy, out=tmp_path, **quick)
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(InvalidInput, match=r"has the state of a run but not its settings\.json"):
+        train(toy, out=tmp_path, **quick)
+    assert train(toy, out=tmp_path, overwrite=True, **quick).last is not None
+
+
+@pytest.mark.parametrize("written", ["write_atomically", "save_checkpoint"])
+def test_a_disk_that_fills_up_is_one_error(
+    toy: Dataset, quick: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    def full(path: Path, *content: object, **more: object) -> None:
+        if path.name != "settings.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(b"{}")
+
+    monkeypatch.setattr(f"robustbench_lite.training.folder.{written}", full)
+    with pytest.raises(InvalidInput, match=r"can't be written any more \(.*No space left.*the same command"):
         train(toy, out=tmp_path, **quick)
 
 
@@ -348,9 +394,10 @@ def test_dropout_too_is_the_same_after_a_restart(toy: Dataset) -> None:
 def test_the_average_is_the_exponential_one_and_is_what_is_tested(toy: Dataset) -> None:
     averaged = stepper(ema=0.75)
     expected = averaged.network.get_parameter("layers.4.weight").detach().clone()
-    for step in range(4):
+    for step in range(9):
         take_steps(averaged, toy, range(step, step + 1))
-        expected = 0.75 * expected + 0.25 * averaged.network.get_parameter("layers.4.weight").detach()
+        decay = min(0.75, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * averaged.network.get_parameter("layers.4.weight").detach()
     assert averaged.best_guess is not averaged.network
     torch.testing.assert_close(averaged.best_guess.get_parameter("layers.4.weight").detach(), expected)
 
