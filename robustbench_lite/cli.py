@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
         except RobustBenchError as error:
             raise CommandFailed(str(error)) from error
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted.", err=True)
+            click.echo("Interrupted. What was finished is kept: the same command continues.", err=True)
             ctx.exit(INTERRUPTED)
 
 

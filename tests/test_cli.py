@@ -61,7 +61,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch: pytest.MonkeyPatch) -
     command_that_raises(monkeypatch, KeyboardInterrupt())
     result = CliRunner().invoke(cli.main, ["data"])
     assert result.exit_code == 130
-    assert result.stderr.strip() == "Interrupted."
+    assert result.stderr.strip() == "Interrupted. What was finished is kept: the same command continues."
 
 
 def test_an_unexpected_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

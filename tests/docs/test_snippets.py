@@ -1,4 +1,4 @@
-"""The code in docs/extending.md does what the page says."""
+"""The code in docs/extending.md and docs/train-augmix.md does what the pages say."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import robustbench_lite as rb
 from robustbench_lite.corruptions import CORRUPTIONS
@@ -18,9 +19,10 @@ from robustbench_lite.models import identify, registry
 from robustbench_lite.models.checkpoint import save_checkpoint
 from robustbench_lite.suites import SUITES, Cell
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [DOCS / "extending.md", DOCS / "train-augmix.md"]
 BLOCK = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
+BLOCKS = {name: code for page in PAGES for name, code in BLOCK.findall(page.read_text())}
 IMAGES = 24
 
 
@@ -50,7 +52,7 @@ def names(tmp_path: Path) -> dict[str, Any]:
 
 
 def run(block: str, names: dict[str, Any]) -> None:
-    exec(compile(BLOCKS[block], f"{PAGE.name}:{block}", "exec"), names)
+    exec(compile(BLOCKS[block], f"docs:{block}", "exec"), names)
 
 
 def test_each_block_is_under_twenty_lines() -> None:
@@ -59,8 +61,8 @@ def test_each_block_is_under_twenty_lines() -> None:
     assert max(lengths.values()) < 20, lengths
 
 
-def test_every_python_block_of_the_page_is_tested() -> None:
-    assert PAGE.read_text().count("```python") == len(BLOCKS)
+def test_every_python_block_of_the_pages_is_tested() -> None:
+    assert sum(page.read_text().count("```python") for page in PAGES) == len(BLOCKS)
     source = Path(__file__).read_text()
     assert [name for name in BLOCKS if f'run("{name}"' not in source] == []
 
@@ -144,3 +146,24 @@ def test_a_score_is_worked_out_from_the_predictions_that_a_run_keeps(names: dict
     value, low, high = names["scores"]["contrast-1"]
     assert low <= value <= high
     assert value <= results.cell("contrast", 1).scores["error"]
+
+
+def test_augmix_in_a_pipeline_of_torchvision_s(names: dict[str, Any]) -> None:
+    names["torch"] = torch
+    run("transform", names)
+    image = Image.fromarray(names["images"][0])
+    one, other = names["transform"](image), names["transform"](image)
+    assert one.shape == (3, 32, 32)
+    assert -1 <= one.min() < one.max() <= 1
+    assert not torch.equal(one, other)
+
+
+def test_augmix_with_its_loss_in_a_loop_of_one_s_own(names: dict[str, Any]) -> None:
+    images = torch.from_numpy(names["images"]).permute(0, 3, 1, 2)
+    names["loader"] = [(images, torch.from_numpy(names["labels"]))] * 2
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+    before = network[1].weight.detach().clone()
+    names["network"], names["optimizer"] = network, torch.optim.SGD(network.parameters(), 0.01)
+    run("loss", names)
+    assert not torch.equal(network[1].weight, before)
+    assert names["views"].shape == (3, IMAGES, 3, 32, 32)
