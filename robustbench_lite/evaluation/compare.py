@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from robustbench_lite import metrics, reference
+from robustbench_lite import reference
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.evaluation.influence import Headline, deviations, own_group, sampling_variance
+from robustbench_lite.evaluation.influence import Headline, own_group
+from robustbench_lite.evaluation.judging import Pair, holm, judged
 from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.summary import Scores, headlines
-from robustbench_lite.report.comparison import Comparison, Difference
+from robustbench_lite.report.comparison import Comparison
 from robustbench_lite.results import Results
 from robustbench_lite.suites import CLEAN, SUITES, Cell, custom_spec
 
@@ -26,8 +25,8 @@ def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, se
     Args:
         first: run folder of A.
         second: run folder of B.
-        replicates: of the bootstrap over images.
-        seed: of the bootstrap.
+        replicates: of the bootstrap over images and of the swaps that p-values come from.
+        seed: of both.
 
     Raises:
         InvalidInput: the runs can't be compared, because their suites, protocols, data, cells or images
@@ -43,15 +42,15 @@ def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, se
     a, b = (_scores(run, Path(place)) for run, place in zip(runs, (first, second), strict=True))
     chosen = runs[0].choices.get("perturbation_list", "snow")
     heads = [headlines(one, chosen, means=not runs[0].missing)[0] for one in (a, b)]
-    names = [_by_name(one) for one in (a, b)]
-    judge = _Judge(_populations(runs[0], a), replicates, seed)
+    rows = _pairs(_by_name(a), _by_name(b))
+    found = judged([*rows, *_pairs(*heads)], _populations(runs[0], a), replicates, seed)
     return Comparison(
         suite=runs[0].suite,
         first=runs[0].model,
         second=runs[1].model,
         score=_row_score(runs[0]),
-        by_name=holm(judge.differences(*names)),
-        headlines=judge.differences(*heads),
+        by_name=holm(found[: len(rows)]),
+        headlines=tuple(found[len(rows) :]),
         notes=_notes(runs[0], replicates, seed),
     )
 
@@ -159,59 +158,9 @@ def _by_name(scores: Scores) -> dict[str, Headline]:
     return found
 
 
-class _Judge:
-    """Turns two runs' scores into differences with intervals and p-values."""
-
-    def __init__(self, populations: Mapping[str, int] | None, replicates: int, seed: int) -> None:
-        self._populations, self._replicates, self._seed = populations, replicates, seed
-
-    def differences(
-        self, first: Mapping[str, Headline], second: Mapping[str, Headline]
-    ) -> tuple[Difference, ...]:
-        """B minus A for every score that both have."""
-        names = [name for name in first if name in second]
-        if not names:
-            return ()
-        gaps = [second[name].minus(first[name]) for name in names]
-        spreads = self._bootstrapped(gaps) if self._populations is None else self._sampled(gaps)
-        return tuple(
-            Difference(name, first[name].value, second[name].value, *spread)
-            for name, spread in zip(names, spreads, strict=True)
-        )
-
-    def _bootstrapped(self, gaps: Sequence[Headline]) -> list[tuple[float, float, float]]:
-        moved = deviations(gaps, self._replicates, self._seed)
-        found = []
-        for column, gap in enumerate(gaps):
-            resampled = gap.value + moved[:, column]
-            low, high = metrics.percentile_interval(resampled)
-            # The level at which the percentile interval would just touch zero.
-            beyond = min((resampled <= 0).sum(), (resampled >= 0).sum())
-            found.append((low, high, min(1.0, 2 * (float(beyond) + 1) / (self._replicates + 1))))
-        return found
-
-    def _sampled(self, gaps: Sequence[Headline]) -> list[tuple[float, float, float]]:
-        found = []
-        for gap in gaps:
-            variance = sampling_variance(gap, self._populations or {})
-            low, high = metrics.normal_interval(gap.value, variance)
-            score = abs(gap.value) / math.sqrt(variance) if variance > 0 else math.inf if gap.value else 0.0
-            found.append((low, high, math.erfc(score / math.sqrt(2))))
-        return found
-
-
-def holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    """The same differences with p-values adjusted for their number.
-
-    Source: Holm 1979: the k-th smallest of m p-values times m - k + 1, made monotone.
-    """
-    order = sorted(range(len(differences)), key=lambda place: differences[place].p)
-    adjusted = [0.0] * len(differences)
-    largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(differences) - rank) * differences[place].p))
-        adjusted[place] = largest
-    return tuple(replace(one, p=p) for one, p in zip(differences, adjusted, strict=True))
+def _pairs(first: Mapping[str, Headline], second: Mapping[str, Headline]) -> list[Pair]:
+    """The scores that both have."""
+    return [Pair(name, first[name], second[name]) for name in first if name in second]
 
 
 def _notes(run: Results, replicates: int, seed: int) -> tuple[str, ...]:
@@ -225,9 +174,11 @@ def _notes(run: Results, replicates: int, seed: int) -> tuple[str, ...]:
     else:
         notes.append(
             f"Intervals: paired bootstrap over images, an image's copies together; {replicates} replicates, "
-            f"seed {seed}. Calibration errors linearised. Headline scores are each judged alone."
+            f"seed {seed}. p: the models' outcomes swapped image by image, exact where right or wrong; where it is "
+            "0.05 or more the interval reaches to 0. Calibration errors linearised. Headline scores are each "
+            "judged alone."
         )
     fewest = min(cell.n for cell in run.cells)
     if fewest < FEW_IMAGES:
-        notes.append(f"With {fewest} images the intervals are rough, and verdicts too bold.")
+        notes.append(f"With {fewest} images the intervals are rough.")
     return tuple(notes)

@@ -51,17 +51,20 @@ class Headline:
     Attributes:
         value: the score.
         influence: group -> values of zero mean, one for each image; images are resampled within a group.
-        largest: the most the score can be, 0 being the least; infinity where there is no such bound.
+        largest: the most that the score, or the size of a difference, can be; infinity where there is no
+            such bound.
+        least: the least the score can be.
     """
 
     value: float
     influence: Mapping[str, _Array]
     largest: float = math.inf
+    least: float = -math.inf
 
     def minus(self, other: Headline) -> Headline:
         """The difference of the same score of two models on the same images."""
         influence = {group: values - other.influence[group] for group, values in self.influence.items()}
-        return Headline(self.value - other.value, influence)
+        return Headline(self.value - other.value, influence, self.largest)
 
 
 def weighted_mean(
@@ -90,8 +93,9 @@ def weighted_mean(
             values = values[_by_class(columns[cell])]
         influence[group] = influence[group] + values if group in influence else values
     value = sum(weight * results[cell].scores[score] for cell, weight in weights.items())
-    largest = LARGEST.get(score, math.inf) * sum(weights.values())
-    return Headline(value, influence, largest if min(weights.values()) >= 0 else math.inf)
+    if min(weights.values()) < 0:
+        return Headline(value, influence)
+    return Headline(value, influence, LARGEST.get(score, math.inf) * sum(weights.values()), 0.0)
 
 
 def deviations(headlines: Sequence[Headline], replicates: int, seed: int) -> _Array:
@@ -129,7 +133,8 @@ def sampling_interval(headline: Headline, populations: Mapping[str, int]) -> tup
     """95 % interval for the value over all images; inside the score's bounds where it has any."""
     variance = sampling_variance(headline, populations)
     if not math.isfinite(headline.largest):
-        return metrics.normal_interval(headline.value, variance)
+        low, high = metrics.normal_interval(headline.value, variance)
+        return max(low, headline.least), high
     sampled = sum(len(values) for values in headline.influence.values())
     left_out = 1 - sampled / sum(populations[group] for group in headline.influence)
     draws = sampled / left_out if left_out > 0 else math.inf

@@ -172,3 +172,18 @@ def test_a_sample_too_small_for_an_interval_is_refused(cifar_data: Path, model: 
 def test_a_budget_is_a_share_between_none_and_all(cifar_data: Path, model: nn.Module, budget: float) -> None:
     with pytest.raises(InvalidInput, match="share of the images between 0 and 1"):
         rb.evaluate(model, "cifar10-c", data=cifar_data, budget=budget, **QUICK)
+
+
+def test_an_estimated_loss_is_never_below_zero() -> None:
+    cell = Cell("brightness", 1)
+    losses = np.zeros(40)
+    losses[7] = 9.0
+    columns = {cell: {"label": np.zeros(40, int), "nll": losses}}
+    results = {cell: CellResult(cell.name, cell.severity, 40, {"nll": losses.mean()})}
+    populations = {own_group(cell): IMAGES}
+    low, high = sampling_interval(
+        weighted_mean({cell: 1.0}, columns, results, "nll", apart=True), populations
+    )
+    assert low == 0 < losses.mean() < high
+    fallen = weighted_mean({cell: -1.0}, columns, results, "nll", apart=True)
+    assert sampling_interval(fallen, populations)[0] == pytest.approx(-high)

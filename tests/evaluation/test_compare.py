@@ -15,9 +15,9 @@ from torch import nn
 import robustbench_lite as rb
 from robustbench_lite.cli import main
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.evaluation.compare import compare, holm
+from robustbench_lite.evaluation.compare import compare
 from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
-from robustbench_lite.report.comparison import Difference, score_title
+from robustbench_lite.report.comparison import score_title
 
 QUICK = {"device": "cpu", "batch_size": 40, "bootstrap": 0}
 
@@ -82,6 +82,21 @@ def test_the_other_way_round_is_the_opposite(runs: tuple[Path, Path]) -> None:
         assert one.difference == -other.difference
         assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
         assert {one.verdict, other.verdict} in ({"better", "worse"}, {"no evidence"})
+
+
+def test_a_single_cell_s_row_and_headline_say_the_same(cifar_data: Path, tmp_path: Path) -> None:
+    unpaired = tmp_path / "clean.npz"
+    with np.load(cifar_data / "cifar10.npz") as clean:
+        np.savez(unpaired, **{name: values[::-1] for name, values in clean.items()})
+    for name, one in (("a", A), ("b", B)):
+        settings = {**QUICK, "data": cifar_data, "clean_data": unpaired}
+        chosen = {"corruptions": ["fog"], "severities": [1]}
+        rb.evaluate(one, "cifar10-c", run_folder=tmp_path / name, **settings, **chosen)
+    found = compare(tmp_path / "a", tmp_path / "b", replicates=1000)
+    (row,) = found.by_name
+    (headline,) = (one for one in found.headlines if one.name == "selected_mean_error")
+    assert row.difference != 0
+    assert (row.low, row.high, row.p) == (headline.low, headline.high, headline.p)
 
 
 def test_flips_are_compared_too(cifar_data: Path, tmp_path: Path) -> None:
@@ -155,26 +170,6 @@ def test_predictions_that_are_gone_are_named(runs: tuple[Path, Path], tmp_path: 
 def test_too_few_replicates_for_a_p_value_are_refused(runs: tuple[Path, Path]) -> None:
     with pytest.raises(InvalidInput, match="at least 1000 replicates, got 100"):
         compare(*runs, replicates=100)
-
-
-def difference(p: float, value: float = 0.1) -> Difference:
-    return Difference("fog", 0.5, 0.5 + value, value - 0.05, value + 0.05, p)
-
-
-def test_p_values_are_adjusted_as_holm_did() -> None:
-    # Sorted 0.01, 0.02, 0.03: times 3, 2, 1, made monotone: 0.03, 0.04, 0.04.
-    adjusted = holm([difference(0.03), difference(0.01), difference(0.02)])
-    assert [one.p for one in adjusted] == pytest.approx([0.04, 0.03, 0.04])
-    assert [one.p for one in holm([difference(0.6), difference(0.7)])] == [1, 1]
-    assert holm([]) == ()
-
-
-@pytest.mark.parametrize(
-    ("p", "value", "verdict"),
-    [(0.049, 0.1, "worse"), (0.049, -0.1, "better"), (0.05, 0.1, "no evidence"), (0.001, 0.0, "no evidence")],
-)
-def test_verdicts_are_about_b(p: float, value: float, verdict: str) -> None:
-    assert difference(p, value).verdict == verdict
 
 
 def test_scores_are_told_in_words() -> None:
