@@ -14,12 +14,18 @@ import torch
 
 from robustbench_lite.corruptions.fourier import Layout, check_norm, layout
 from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
-from robustbench_lite.evaluation.forward import Forward, check_model, fastest_batch_size
+from robustbench_lite.evaluation.forward import (
+    Forward,
+    check_model,
+    describe_outputs,
+    fastest_batch_size,
+)
 from robustbench_lite.evaluation.fourier_images import ImageSet, array_images
 from robustbench_lite.evaluation.fourier_profile import examples, radial_profile
 from robustbench_lite.evaluation.fourier_store import Outcomes, Store
 from robustbench_lite.evaluation.fourier_sweep import Progress, Sweep, chunk_length
 from robustbench_lite.evaluation.opening import AnyModel, open_model, weights_sha256
+from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.models import Classifier, assert_eval, optimise_for_inference
 from robustbench_lite.report.fourier_map import METRICS, FourierMap
@@ -156,12 +162,11 @@ class _Run:
     def go(self, folder: Path | None, overwrite: bool, progress: Progress) -> FourierMap:
         """Check the model, measure what is not kept yet, and sum up."""
         forward, made_ready = self.forward()
-        store = Store(folder, self.identity(), self.team.rank)
+        sample = self.sample().permute(0, 2, 3, 1)
+        outputs = describe_outputs(forward, sample, Silent())
+        store = Store(folder, self.identity(), outputs, self.team.rank)
         kept = store.begin(overwrite=overwrite) if self.team.first else None
-        sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device).permute(0, 2, 3, 1)
-        size = self.settings.batch_size
-        if size is None:
-            size = self.team.from_first(fastest_batch_size(forward, sample) if self.team.first else 0)
+        size = store.batch_size = self.batch_size(forward, sample, store)
         sweep = Sweep(forward, self.images, self.plan, self.metric, self.norm, self.settings.seed, size)
         outcomes = kept or sweep.empty()
         group, done = self.team.from_first((outcomes.group, outcomes.done))
@@ -190,11 +195,23 @@ class _Run:
             raise ModelError("the first process of the sweep sent no map")
         return result
 
+    def sample(self) -> torch.Tensor:
+        """The first few images, on the device."""
+        return self.images.read(0, min(_SAMPLE, len(self.images)), self.device)
+
+    def batch_size(self, forward: Forward, sample: torch.Tensor, store: Store) -> int:
+        """The one that is given, else the one of an earlier start, else the fastest one."""
+        size = self.settings.batch_size or self.team.from_first(store.batch_size)
+        if size is not None:
+            return size
+        total = len(self.plan.pairs) * len(self.images)
+        return self.team.from_first(fastest_batch_size(forward, sample, total) if self.team.first else 0)
+
     def forward(self) -> tuple[Forward, str]:
         """The model made ready and tried: in eval mode, on the device, folded and compiled as told."""
         self.classifier.eval().to(self.device)
         assert_eval(self.classifier)
-        sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device)
+        sample = self.sample()
         plain = Forward(self.classifier, self.device, self.settings)
         name = self.classifier.info.name
         classes = self.images.classes if self.metric == "error" else None
@@ -270,6 +287,6 @@ class _Run:
         step = chunk_length(self.images.size)
         wrong = 0
         for start in range(0, len(labels), step):
-            images = self.images.read(start, start + step, self.device)
-            wrong += int((sweep.clean(images).cpu().numpy() != labels[start : start + step]).sum())
+            predicted = sweep.clean(self.images.read(start, start + step, self.device)).cpu().numpy()
+            wrong += int((predicted != labels[start : start + step]).sum())
         return wrong / len(labels)

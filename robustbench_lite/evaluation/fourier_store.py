@@ -6,7 +6,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_lite.errors import DataError
+from robustbench_lite.evaluation.forward import same_outputs
 from robustbench_lite.results import write_atomically
 
 STORE: Final = "outcomes.npz"
@@ -77,13 +78,22 @@ class Store:
     Args:
         folder: of the run; None keeps nothing.
         identity: what must be the same for two starts to be one sweep.
+        outputs: what `describe_outputs` says of the model; the same but for rounding in one sweep.
         rank: of this process among those that share the sweep.
+
+    Attributes:
+        batch_size: images a forward pass, kept with the outcomes so that it is measured once; None until an
+            earlier start's was read or this start's is set.
     """
 
-    def __init__(self, folder: Path | None, identity: Mapping[str, Any], rank: int) -> None:
+    def __init__(
+        self, folder: Path | None, identity: Mapping[str, Any], outputs: Sequence[float], rank: int
+    ) -> None:
         self.folder = folder
         self.identity = json.loads(json.dumps(identity))
+        self.outputs = outputs
         self.rank = rank
+        self.batch_size: int | None = None
         self._pause = 0.0
         self._written = 0.0
 
@@ -131,6 +141,8 @@ class Store:
         np.savez(
             buffer,
             identity=np.array(json.dumps(self.identity)),
+            outputs=np.array(self.outputs),
+            batch_size=np.array(self.batch_size or 0),
             shape=np.array(outcomes.values.shape),
             plan=np.array([outcomes.group, outcomes.chunk]),
             done=outcomes.done,
@@ -167,13 +179,18 @@ class Store:
                 identity = json.loads(str(stored["identity"]))
                 (pairs, images), (group, chunk) = stored["shape"].tolist(), stored["plan"].tolist()
                 done, values = stored["done"], stored["values"]
+                outputs, batch_size = stored["outputs"].tolist(), int(stored["batch_size"])
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
-        if identity != self.identity:
+        difference = _difference(identity, self.identity)
+        if not difference and not same_outputs(outputs, self.outputs):
+            difference = "the model's outputs differ"
+        if difference:
             raise DataError(
-                f"{path.parent} holds another sweep ({_difference(identity, self.identity)}); choose another "
-                "folder, or --overwrite to start afresh"
+                f"{path.parent} holds another sweep ({difference}); choose another folder, or --overwrite to "
+                "start afresh"
             )
+        self.batch_size = self.batch_size or batch_size or None
         if values.dtype == np.uint8:
             values = np.unpackbits(values, axis=1, count=images).astype(np.bool_)
         outcomes = Outcomes.empty(pairs, images, group, chunk, values.dtype)

@@ -88,6 +88,7 @@ class Sweep:
         resident: tuple[int, Tensor, Tensor] | None = None
         for unit in todo:
             if resident is None or resident[0] != unit[0]:
+                resident = None  # Gives a chunk's memory back before the next one is read.
                 resident = (unit[0], *self._load(outcomes.block(unit)[1]))
             launched = unit, to_host(self._unit(outcomes.block(unit), *resident[1:]))
             if running is not None:

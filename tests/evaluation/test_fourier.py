@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import nn
 
 from robustbench_lite.corruptions.fourier import fourier_signs
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
-from robustbench_lite.evaluation import fourier_sweep
+from robustbench_lite.evaluation import fourier, fourier_sweep
 from robustbench_lite.evaluation.fourier import default_norm, default_size, fourier_heatmap
 from robustbench_lite.evaluation.fourier_store import STORE
 from robustbench_lite.models import build, save_checkpoint
@@ -113,6 +114,31 @@ def test_a_set_larger_than_the_memory_is_worked_through_in_chunks(
     np.testing.assert_array_equal(run(images, labels, batch_size=4), whole)
 
 
+def test_one_chunk_is_held_at_a_time(
+    images: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fourier_sweep, "RESIDENT_BYTES", 5 * 3 * 4 * SIDE * SIDE)
+    chunks: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+    load, clean = fourier_sweep.Sweep._load, fourier_sweep.Sweep.clean
+
+    def loading(self: fourier_sweep.Sweep, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        alive.append(sum(chunk() is not None for chunk in chunks))
+        loaded = load(self, chosen)
+        chunks.append(weakref.ref(loaded[0]))
+        return loaded
+
+    def cleaning(self: fourier_sweep.Sweep, chunk: torch.Tensor) -> torch.Tensor:
+        chunks.append(weakref.ref(chunk))
+        alive.append(sum(one() is not None for one in chunks) - 1)
+        return clean(self, chunk)
+
+    monkeypatch.setattr(fourier_sweep.Sweep, "_load", loading)
+    monkeypatch.setattr(fourier_sweep.Sweep, "clean", cleaning)
+    run(images, labels, batch_size=4)
+    assert alive == [0] * 6
+
+
 def test_a_window_is_the_middle_of_the_whole_map(images: np.ndarray, labels: np.ndarray) -> None:
     np.testing.assert_array_equal(run(images, labels, size=5), run(images, labels)[2:7, 2:7])
 
@@ -132,8 +158,8 @@ def test_half_the_forward_passes_are_made(images: np.ndarray) -> None:
 
     fourier_heatmap(counting, images, norm=1.0, metric="flip", batch_size=COUNT, fuse=False, bootstrap=0)
     pairs = (SIDE * SIDE + 4) // 2
-    # And once the clean images, and the two that check the model.
-    assert seen == (pairs + 1) * COUNT + 2
+    # And once the clean images, two that check the model, and all and half of them to describe it.
+    assert seen == (pairs + 1) * COUNT + 2 + COUNT + COUNT // 2
 
 
 def test_rectangular_images_have_rectangular_maps() -> None:
@@ -259,6 +285,53 @@ def test_another_sweep_does_not_continue_this_one(
         run(images, labels, run_folder=tmp_path, norm=2.0)
     fresh = run(images, labels, run_folder=tmp_path, norm=2.0, overwrite=True)
     np.testing.assert_array_equal(fresh, run(images, labels, norm=2.0))
+
+
+def test_a_function_that_has_changed_does_not_continue_the_sweep_of_the_old_one(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray
+) -> None:
+    def sweep(factor: int, **options: object) -> float:
+        network = Patches()
+        given = {"norm": 1.5, "bootstrap": 0, "batch_size": 16, "fuse": False, **options}
+        return fourier_heatmap(
+            lambda batch: factor * network(batch), images, labels, run_folder=tmp_path, **given
+        ).values.mean()  # type: ignore[arg-type]
+
+    before = sweep(1)
+    with pytest.raises(DataError, match=r"another sweep \(the model's outputs differ\); .* --overwrite"):
+        sweep(-1)
+    assert sweep(1) == before
+    assert sweep(-1, overwrite=True) != before
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """The totals for which a batch size was measured; it comes out as 24."""
+    totals: list[int | None] = []
+
+    def measure(forward: object, sample: object, total: int | None = None) -> int:
+        totals.append(total)
+        return 24
+
+    monkeypatch.setattr(fourier, "fastest_batch_size", measure)
+    return totals
+
+
+def test_the_batch_size_is_measured_for_so_many_images_and_only_once(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray, measured: list[int | None]
+) -> None:
+    options = {"norm": 1.5, "bootstrap": 0, "run_folder": tmp_path}
+    first = fourier_heatmap(Patches(), images, labels, **options)  # type: ignore[arg-type]
+    again = fourier_heatmap(Patches(), images, labels, **options)  # type: ignore[arg-type]
+    assert measured == [34 * COUNT]
+    assert (first.settings["run"]["batch_size"], again.settings["run"]["batch_size"]) == (24, 24)
+
+
+def test_the_batch_size_does_not_make_another_sweep(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray
+) -> None:
+    first = run(images, labels, run_folder=tmp_path, batch_size=16)
+    np.testing.assert_array_equal(run(images, labels, run_folder=tmp_path, batch_size=5), first)
 
 
 def test_a_damaged_store_is_made_again(tmp_path: Path, images: np.ndarray, labels: np.ndarray) -> None:
