@@ -20,7 +20,7 @@ from robustbench_lite.evaluation.forward import (
     describe_outputs,
     fastest_batch_size,
 )
-from robustbench_lite.evaluation.fourier_images import ImageSet, array_images
+from robustbench_lite.evaluation.fourier_images import ImageSet, array_images, check_classes
 from robustbench_lite.evaluation.fourier_profile import examples, radial_profile
 from robustbench_lite.evaluation.fourier_store import Outcomes, Store
 from robustbench_lite.evaluation.fourier_sweep import Progress, Sweep, chunk_length
@@ -214,14 +214,9 @@ class _Run:
         sample = self.sample()
         plain = Forward(self.classifier, self.device, self.settings)
         name = self.classifier.info.name
-        classes = self.images.classes if self.metric == "error" else None
-        width = check_model(plain, sample[:2].permute(0, 2, 3, 1), classes, name)
-        labels = self.images.labels
-        if self.metric == "error" and labels is not None and labels.max() >= width:
-            raise ModelError(
-                f"{name} has {width} outputs, but the labels go up to {labels.max()}; "
-                "use a model of these classes"
-            )
+        width = check_model(plain, sample[:2].permute(0, 2, 3, 1), None, name)
+        if self.metric == "error":
+            check_classes(self.images, width, name)
         model: Callable[[torch.Tensor], torch.Tensor] = self.classifier
         note = "as loaded"
         if self.settings.fuse:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.suites import CLEAN, SUITES, Reader, Suite, load_custom, load_suite
+from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
+from robustbench_lite.suites import CLEAN, CUSTOM, SUITES, Reader, Suite, load_custom, load_suite
 from robustbench_lite.suites.cifar import ArrayReader
 from robustbench_lite.suites.custom import IMAGE_SUFFIXES
 from robustbench_lite.suites.decode import decode_image, in_threads
@@ -139,6 +139,29 @@ def sample_images(found: ImageSet, limit: int | None, seed: int) -> ImageSet:
     return ImageSet(found.reader, found.index[kept], labels, found.classes, source)
 
 
+def check_classes(images: ImageSet, width: int, name: str) -> None:
+    """Refuse a model whose outputs aren't the images' classes.
+
+    Raises:
+        ModelError: says what may be done about it.
+    """
+    if images.classes not in (None, width):
+        way_out = "use a model that was trained for it"
+        if images.source.get("suite") == CUSTOM:
+            way_out = (
+                "give --classes with the model's class list, --dataset imagenet for folders named by its "
+                "WordNet ids, or --metric flip, which needs no labels"
+            )
+        raise ModelError(
+            f"{name} has {width} outputs, but the data set has {images.classes} classes; {way_out}"
+        )
+    if images.labels is not None and images.labels.max() >= width:
+        raise ModelError(
+            f"{name} has {width} outputs, but the labels go up to {images.labels.max()}; "
+            "use a model of these classes, or --metric flip, which needs no labels"
+        )
+
+
 def _suite_images(data: Path, dataset: str) -> ImageSet:
     clean = [name for name, spec in SUITES.items() if spec.kind == "clean"]
     if dataset not in clean:
@@ -213,7 +236,8 @@ class _FlatReader:
 
 
 def _flat_images(folder: Path, paths: Sequence[Path]) -> ImageSet:
-    listing = [[path.name, path.stat().st_size] for path in paths]
+    """The files in the folder; their fingerprint covers names and contents."""
+    listing = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths]
     digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     source = {"root": str(folder), "images": len(paths), "fingerprint": digest}
     return ImageSet(_FlatReader(paths), np.arange(len(paths)), None, None, source)

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from robustbench_lite.corruptions.fourier import fourier_signs
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation import fourier, fourier_sweep
 from robustbench_lite.evaluation.fourier import default_norm, default_size, fourier_heatmap
+from robustbench_lite.evaluation.fourier_images import open_images
 from robustbench_lite.evaluation.fourier_store import STORE
 from robustbench_lite.models import build, save_checkpoint
 from tests.oracles import fourier as oracle
@@ -243,6 +245,28 @@ def test_what_makes_no_map_is_refused(
 def test_labels_beyond_the_models_classes_are_refused(images: np.ndarray) -> None:
     with pytest.raises(ModelError, match="has 4 outputs, but the labels go up to 11"):
         run(images, np.arange(COUNT))
+
+
+def test_class_folders_with_other_classes_than_the_model_are_refused_with_the_ways_out(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    for name, picture in zip(("n01440764", "n02102040"), images, strict=False):
+        (tmp_path / name).mkdir()
+        Image.fromarray(picture).save(tmp_path / name / "a.png")
+    with pytest.raises(
+        ModelError, match=r"has 4 outputs, but the data set has 2 classes; give --classes .*--metric flip"
+    ):
+        run(open_images(tmp_path))
+    assert run(open_images(tmp_path), metric="flip").shape == (SIDE, SIDE)
+    (tmp_path / "list.txt").write_text("n01440764\nn01443537\nn01484850\nn02102040\n")
+    assert run(open_images(tmp_path, classes=tmp_path / "list.txt")).shape == (SIDE, SIDE)
+
+
+def test_a_suite_of_other_classes_than_the_model_wants_another_model(cifar_data: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"has 4 outputs, .* 10 classes; use a model that was trained for it"
+    ):
+        run(open_images(cifar_data, "cifar10", limit=2), size=3)
 
 
 def test_nan_logits_are_refused_with_the_frequency(images: np.ndarray) -> None:

@@ -111,6 +111,16 @@ def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
     assert torch.equal(found.read(0, 4, CPU), as_input(pixels(4)))
 
 
+def test_a_flat_folders_fingerprint_covers_the_files_contents(tmp_path: Path) -> None:
+    """Uncompressed files of one size, so that a change of a pixel changes neither name nor length."""
+    images = pixels(2)
+    prints = []
+    for picture in (images[0], images[1], images[0]):
+        Image.fromarray(picture).save(tmp_path / "a.bmp")
+        prints.append(open_images(tmp_path).source["fingerprint"])
+    assert prints[0] == prints[2] != prints[1]
+
+
 def test_images_of_several_sizes_are_refused_with_two_of_them(tmp_path: Path) -> None:
     Image.fromarray(pixels(1, 8, 8)[0]).save(tmp_path / "a.png")
     Image.fromarray(pixels(1, 8, 9)[0]).save(tmp_path / "b.png")
