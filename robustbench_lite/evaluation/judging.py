@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import bdtr
 
 from robustbench_lite import metrics
 from robustbench_lite.evaluation.influence import Headline, deviations, sampling_variance
@@ -131,8 +130,17 @@ def _sign_test(values: _Array) -> float | None:
         return 1.0
     if np.ptp(sizes) > 1e-9 * sizes.max():
         return None
-    rarer = min((differing > 0).sum(), (differing < 0).sum())
-    return min(1.0, 2 * float(bdtr(rarer, len(differing), 0.5)))
+    rarer = int(min((differing > 0).sum(), (differing < 0).sum()))
+    return min(1.0, 2 * _fair_coin_at_most(rarer, len(differing)))
+
+
+def _fair_coin_at_most(heads: int, tosses: int) -> float:
+    """The probability of so many heads or fewer."""
+    logs = [
+        math.lgamma(tosses + 1) - math.lgamma(k + 1) - math.lgamma(tosses - k + 1) - tosses * math.log(2)
+        for k in range(heads + 1)
+    ]
+    return math.fsum(map(math.exp, logs))
 
 
 def _swapped(values: _Array, replicates: int, seed: int) -> list[float]:
