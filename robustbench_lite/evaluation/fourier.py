@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from robustbench_lite.corruptions.fourier import Layout, check_norm, layout
+from robustbench_lite.corruptions.fourier import Layout, check_norm
 from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation.forward import (
     Forward,
@@ -23,9 +23,8 @@ from robustbench_lite.evaluation.forward import (
 from robustbench_lite.evaluation.fourier_images import ImageSet, array_images, check_classes
 from robustbench_lite.evaluation.fourier_profile import examples, radial_profile
 from robustbench_lite.evaluation.fourier_store import Outcomes, Store
-from robustbench_lite.evaluation.fourier_sweep import Progress, Sweep, chunk_length
+from robustbench_lite.evaluation.fourier_sweep import Progress, Sweep, chunk_length, map_layout
 from robustbench_lite.evaluation.opening import AnyModel, open_model, weights_sha256
-from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.models import Classifier, assert_eval, optimise_for_inference
 from robustbench_lite.report.fourier_map import METRICS, FourierMap
@@ -115,7 +114,7 @@ def fourier_heatmap(
         )
     norm = default_norm(chosen.size) if norm is None else norm
     check_norm(norm)
-    plan = layout(chosen.size, default_size(chosen.size) if size is None else size)
+    plan = map_layout(chosen.size, default_size(chosen.size) if size is None else size)
     with processes() as team, fixed_precision(tf32=settings.tf32):
         device = resolve_device(settings.device)
         check_amp(device, settings.amp)
@@ -163,7 +162,7 @@ class _Run:
         """Check the model, measure what is not kept yet, and sum up."""
         forward, made_ready = self.forward()
         sample = self.sample().permute(0, 2, 3, 1)
-        outputs = describe_outputs(forward, sample, Silent())
+        outputs = describe_outputs(forward, sample, lambda text: None)
         store = Store(folder, self.identity(), outputs, self.team.rank)
         kept = store.begin(overwrite=overwrite) if self.team.first else None
         size = store.batch_size = self.batch_size(forward, sample, store)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from robustbench_lite.corruptions import corrupt
-from robustbench_lite.corruptions.fourier import layout
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.evaluation.fourier_images import ImageSet
-from robustbench_lite.evaluation.fourier_sweep import Progress
+from robustbench_lite.evaluation.fourier_sweep import Progress, map_layout
 from robustbench_lite.report.fourier_map import Spectrum
-from robustbench_lite.runtime import resolve_device
+from robustbench_lite.runtime import environment, resolve_device
 
 BATCH: Final = 64
 
@@ -36,7 +35,7 @@ def corruption_spectra(
 
     With F the orthonormal transform of corrupted - clean (both in [0, 1]), `power` is the mean of |F|^2 over
     images and channels and `amplitude` that of |F|; the sum of the power is the mean squared l2 norm of a
-    channel's change.
+    channel's change. Each corruption is tried on one image first, so that what fails fails at once.
 
     Args:
         images: clean images as `open_images` returns them, uint8.
@@ -50,14 +49,19 @@ def corruption_spectra(
 
     Raises:
         UnknownName: no such corruption.
-        InvalidInput: no names, no such severity, a window that is none, or images that are not uint8.
+        InvalidInput: no names, no such severity, a window that is none, or images that are not uint8 or too
+            small or large for a corruption.
+        DataError: the frost photographs are not found.
 
     Source: Yin et al. 2019, figure 2 (which shows the amplitude).
     """
     if not names:
         raise InvalidInput("there is no spectrum to compute; name at least one corruption")
-    layout(images.size, size)
+    map_layout(images.size, size)
     where = resolve_device(device)
+    first = _uint8(images.read(0, 1, where))
+    for name in names:
+        corrupt(first, name, severity, seed=seed, textures=textures)
     spectra: list[Spectrum] = []
     for name in names:
         power, amplitude = (torch.zeros(images.size, dtype=torch.float64) for _ in range(2))
@@ -74,8 +78,27 @@ def corruption_spectra(
                 progress(len(spectra) * len(images) + stop, len(names) * len(images))
         count = 3 * len(images)
         centred = [_centred(total / count, size) for total in (power, amplitude)]
-        spectra.append(Spectrum(name, severity, centred[0], centred[1], len(images)))
+        total = float(power.sum()) / count
+        spectra.append(Spectrum(name, severity, centred[0], centred[1], len(images), total))
     return tuple(spectra)
+
+
+def spectra_record(
+    spectra: Sequence[Spectrum], images: ImageSet, *, seed: int = 0, device: str = "auto"
+) -> dict[str, Any]:
+    """What decides the numbers of `corruption_spectra`, JSON-able, with each change's whole power."""
+    return {
+        "layout": "corruptions, rows vertical, columns horizontal; zero at [rows // 2, columns // 2]",
+        "spectra": [
+            {"corruption": one.name, "severity": one.severity, "total_power": one.total} for one in spectra
+        ],
+        "n": len(images),
+        "image_size": list(images.size),
+        "map_size": list(spectra[0].power.shape),
+        "seed": seed,
+        "data": images.source,
+        "run": environment(resolve_device(device), None, tf32=False),
+    }
 
 
 def _uint8(images: torch.Tensor) -> torch.Tensor:

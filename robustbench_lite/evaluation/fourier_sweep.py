@@ -16,8 +16,9 @@ from robustbench_lite.corruptions.fourier import (
     add_wave,
     fourier_basis,
     fourier_signs,
+    layout,
 )
-from robustbench_lite.errors import ModelError
+from robustbench_lite.errors import InvalidInput, ModelError
 from robustbench_lite.evaluation.forward import Forward
 from robustbench_lite.evaluation.fourier_images import ImageSet
 from robustbench_lite.evaluation.fourier_store import Outcomes, Store
@@ -35,6 +36,17 @@ RESIDENT_BYTES: Final = 2**30
 def chunk_length(size: tuple[int, int]) -> int:
     """Images of a chunk."""
     return max(1, RESIDENT_BYTES // (3 * 4 * size[0] * size[1]))
+
+
+def map_layout(image_size: tuple[int, int], size: int | None) -> Layout:
+    """The layout of a map that shows something: more than frequency 0.
+
+    Raises:
+        InvalidInput: a size that images of this size have no map of.
+    """
+    if size == 1:
+        raise InvalidInput("a map of size 1 shows frequency 0 alone; its size must be odd and at least 3")
+    return layout(image_size, size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class FourierMap:
         image_size: (height, width) in pixels.
         profile: the map against the radius.
         settings: everything else that decides the numbers, for the record.
-        examples: perturbed images for the figure; kept in no file.
+        examples: perturbed images for the figure.
     """
 
     values: Floats
@@ -123,17 +124,16 @@ class FourierMap:
         return _csv(("vertical", "horizontal", "radius", self.metric), rows)
 
     def save(self, folder: str | Path) -> None:
-        """Write heatmap.npy, heatmap.csv and heatmap.json, each in one step.
+        """Write heatmap.npy, heatmap.csv, heatmap.json and examples.npz, each in one step.
 
         Raises:
             DataError: the folder can't be written.
         """
-        buffer = io.BytesIO()
-        np.save(buffer, self.values)
         write_files(
             Path(folder),
             {
-                "heatmap.npy": buffer.getvalue(),
+                "examples.npz": _examples_bytes(self.examples),
+                "heatmap.npy": npy_bytes(self.values),
                 "heatmap.csv": self.to_csv().encode(),
                 "heatmap.json": self.to_json().encode(),
             },
@@ -141,7 +141,7 @@ class FourierMap:
 
     @classmethod
     def load(cls, folder: str | Path) -> FourierMap:
-        """Read what `save` wrote, without the examples.
+        """Read what `save` wrote; without examples.npz there are no examples.
 
         Raises:
             DataError: files are missing or damaged.
@@ -163,9 +163,12 @@ class FourierMap:
                 image_size=(record["image_size"][0], record["image_size"][1]),
                 profile=RadialProfile(**profile),
                 settings=record["settings"],
+                examples=_read_examples(place / "examples.npz"),
             )
-        except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError) as error:
-            raise DataError(f"{place} holds no readable heatmap.json and heatmap.npy: {error}") from error
+        except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, BadZipFile) as error:
+            raise DataError(
+                f"{place} holds no readable map (heatmap.json, heatmap.npy, examples.npz): {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ class Spectrum:
             orthonormal transform of corrupted - clean, both in [0, 1].
         amplitude: (rows, columns), mean of |F|.
         n: images.
+        total: sum of the power over all frequencies, also those outside a window.
     """
 
     name: str
@@ -186,6 +190,7 @@ class Spectrum:
     power: Floats
     amplitude: Floats
     n: int
+    total: float
 
 
 def spectra_csv(spectra: Sequence[Spectrum]) -> str:
@@ -229,6 +234,31 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         raise DataError(
             f"{folder} can't be written: {error.strerror}; name another folder with --out"
         ) from error
+
+
+def npy_bytes(values: Floats) -> bytes:
+    """An array as an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+def _examples_bytes(examples: Sequence[Example]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        frequencies=np.array([example.frequency for example in examples], dtype=np.int64).reshape(-1, 2),
+        pixels=np.array([example.pixels for example in examples], dtype=np.uint8),
+    )
+    return buffer.getvalue()
+
+
+def _read_examples(path: Path) -> tuple[Example, ...]:
+    if not path.exists():
+        return ()
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        pairs = zip(stored["frequencies"].tolist(), stored["pixels"], strict=True)
+        return tuple(Example((i, j), pixels) for (i, j), pixels in pairs)
 
 
 def _frequencies(count: int) -> tuple[int, ...]:

@@ -228,6 +228,7 @@ def test_the_papers_norms_and_map_sizes_are_the_defaults() -> None:
         ({"norm": 0.0}, InvalidInput, "positive number"),
         ({"norm": -4.0}, InvalidInput, "positive number"),
         ({"size": 6}, InvalidInput, "must be odd"),
+        ({"size": 1}, InvalidInput, "a map of size 1 shows frequency 0 alone; .* at least 3"),
         ({"size": 9}, InvalidInput, "between 1 and the image's side, got 9"),
         ({"metric": "accuracy"}, UnknownName, "unknown metric 'accuracy'"),
         ({"labels": None}, InvalidInput, "the error needs labels, .* use metric flip"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from robustbench_lite.corruptions import corrupt
-from robustbench_lite.errors import InvalidInput, UnknownName
+from robustbench_lite.errors import DataError, InvalidInput, UnknownName
 from robustbench_lite.evaluation.fourier_images import array_images, sample_images
 from robustbench_lite.evaluation.fourier_spectrum import corruption_spectra
 
@@ -43,6 +45,7 @@ def test_a_window_is_cut_from_the_middle(images: np.ndarray) -> None:
     (whole,) = corruption_spectra(found, ["brightness"], device="cpu")
     (window,) = corruption_spectra(found, ["brightness"], size=7, device="cpu")
     np.testing.assert_array_equal(window.power, whole.power[13:20, 13:20])
+    assert window.total == pytest.approx(whole.power.sum())
 
 
 def test_brightness_lies_in_the_centre_and_noise_everywhere(images: np.ndarray) -> None:
@@ -63,6 +66,22 @@ def test_progress_counts_images_over_all_corruptions(images: np.ndarray) -> None
     assert told == [(64, 140), (70, 140), (134, 140), (140, 140)]
 
 
+def test_what_one_of_several_corruptions_lacks_is_said_before_any_is_measured(
+    images: np.ndarray, tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    for last, kind, text in (
+        ("fgo", UnknownName, "did you mean fog"),
+        ("frost", DataError, "five published photographs"),
+    ):
+        with pytest.raises(kind, match=text):
+            corruption_spectra(
+                array_images(images, None), ["contrast", last], device="cpu", textures=tmp_path,
+                progress=lambda done, total: told.append((done, total)),
+            )  # fmt: skip
+    assert told == []
+
+
 def test_what_makes_no_spectrum_is_refused(images: np.ndarray) -> None:
     found = array_images(images, None)
     with pytest.raises(InvalidInput, match="name at least one corruption"):
@@ -71,6 +90,8 @@ def test_what_makes_no_spectrum_is_refused(images: np.ndarray) -> None:
         corruption_spectra(found, ["fgo"])
     with pytest.raises(InvalidInput, match="must be odd"):
         corruption_spectra(found, ["fog"], size=8)
+    with pytest.raises(InvalidInput, match=r"size 1 shows frequency 0 alone"):
+        corruption_spectra(found, ["fog"], size=1)
     floats = array_images(np.random.default_rng(0).random((2, 3, 32, 32)), None)
     with pytest.raises(InvalidInput, match="made on 8 bit images"):
         corruption_spectra(floats, ["contrast"])

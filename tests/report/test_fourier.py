@@ -47,15 +47,32 @@ def test_a_saved_map_is_read_back(one: FourierMap, tmp_path: Path) -> None:
     assert back.profile.value == one.profile.value
     assert math.isnan(back.profile.low[0])
     assert (back.baseline, back.metric, back.norm, back.n) == (0.08, "error", 4.0, 500)
-    assert (back.image_size, back.settings, back.examples) == ((32, 32), {"seed": 0}, ())
+    assert (back.image_size, back.settings) == ((32, 32), {"seed": 0})
+
+
+def test_a_saved_maps_figure_is_drawn_again_with_its_examples(one: FourierMap, tmp_path: Path) -> None:
+    shades = [Example((-12 + k, k), np.full((32, 32, 3), 80 * k, dtype=np.uint8)) for k in range(3)]
+    drawn = replace(one, examples=tuple(shades))
+    drawn.save(tmp_path)
+    back = FourierMap.load(tmp_path)
+    assert [example.frequency for example in back.examples] == [(-12, 0), (-11, 1), (-10, 2)]
+    assert figure_bytes(plot_fourier_heatmap(back), "png") == figure_bytes(plot_fourier_heatmap(drawn), "png")
+    replace(one, examples=()).save(tmp_path)
+    assert FourierMap.load(tmp_path).examples == ()
+    (tmp_path / "examples.npz").unlink()
+    assert FourierMap.load(tmp_path).examples == ()
 
 
 def test_what_is_no_saved_map_is_refused(one: FourierMap, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no readable heatmap\.json"):
+    with pytest.raises(DataError, match="no readable map"):
         FourierMap.load(tmp_path)
     one.save(tmp_path)
     (tmp_path / "heatmap.npy").write_bytes(b"")
-    with pytest.raises(DataError, match=r"no readable heatmap\.json and heatmap\.npy"):
+    with pytest.raises(DataError, match=r"no readable map \(heatmap\.json, heatmap\.npy, examples\.npz\)"):
+        FourierMap.load(tmp_path)
+    one.save(tmp_path)
+    (tmp_path / "examples.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(DataError, match="no readable map"):
         FourierMap.load(tmp_path)
 
 
@@ -155,7 +172,7 @@ def test_maps_that_measure_different_things_share_no_figure(one: FourierMap) -> 
 
 def spectrum(name: str, scale: float = 1.0) -> Spectrum:
     power = scale * (1 + np.random.default_rng(1).random((9, 9)))
-    return Spectrum(name, 3, power, np.sqrt(power), 20)
+    return Spectrum(name, 3, power, np.sqrt(power), 20, float(power.sum()))
 
 
 def test_spectra_are_shares_on_one_scale() -> None:
