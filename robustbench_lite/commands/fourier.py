@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,10 +117,12 @@ def fourier_command(
     """Map how sensitive models are to each spatial frequency.
 
     Writes heatmap.png, .pdf, .npy, .csv and .json, and profile.png; the same command continues a sweep that
-    was killed. With --spectrum also spectrum.png, .pdf and .csv, for which no model is needed.
+    was killed. With --spectrum also spectrum.png, .pdf, .npy, .csv and .json, for which no model is needed.
     """
     if not models and not spectrum:
         raise click.UsageError("Give --model, --spectrum, or both.")
+    titled = _titled(models)
+    folders = _folders(titled, out)
     from robustbench_lite.commands._memory import keep_freed_memory
     from robustbench_lite.evaluation.fourier_images import open_images
 
@@ -131,7 +134,7 @@ def fourier_command(
         names = [name.strip() for name in spectrum.split(",") if name.strip()]
         _spectra(images, names, severity, frost, out, options)
     if models:
-        maps = _sweeps(_titled(models), images, out, options)
+        maps = _sweeps(titled, folders, images, options)
         _draw(maps, out, vmax)
 
 
@@ -148,8 +151,33 @@ def _titled(models: tuple[str, ...]) -> dict[str, str]:
     return titled
 
 
+def _folders(titles: Collection[str], out: Path) -> dict[str, Path]:
+    """Each title's folder: `out` itself for a single one, else one of its own in it.
+
+    Raises:
+        UsageError: titles that no folder, or the same one, could be named after.
+    """
+    if len(titles) == 1:
+        return dict.fromkeys(titles, out)
+    folders: dict[str, Path] = {}
+    owners: dict[str, str] = {}
+    for title in titles:
+        name = "".join(letter if letter.isalnum() or letter in "-_+." else "_" for letter in title)
+        if not any(letter.isalnum() for letter in name):
+            raise click.UsageError(
+                f"No folder can be named after {title!r}; give a TITLE=FILE with a letter or a digit."
+            )
+        other = owners.setdefault(name.casefold(), title)
+        if other != title:
+            raise click.UsageError(
+                f"{other!r} and {title!r} would share the folder {name!r}; give one another TITLE=FILE."
+            )
+        folders[title] = out / name
+    return folders
+
+
 def _sweeps(
-    titled: Mapping[str, str], images: ImageSet, out: Path, options: dict[str, Any]
+    titled: Mapping[str, str], folders: Mapping[str, Path], images: ImageSet, options: dict[str, Any]
 ) -> dict[str, FourierMap]:
     from robustbench_lite.commands._bar import bar
     from robustbench_lite.commands._progress import is_first_process
@@ -159,16 +187,11 @@ def _sweeps(
     told |= {"compile": told.pop("compiled"), "fuse": not told.pop("no_fuse")}
     maps: dict[str, FourierMap] = {}
     for title, model in titled.items():
-        folder = out / _folder_name(title) if len(titled) > 1 else out
         with bar(title) as tell:
-            maps[title] = fourier_heatmap(model, images, run_folder=folder, progress=tell, **told)
+            maps[title] = fourier_heatmap(model, images, run_folder=folders[title], progress=tell, **told)
         if is_first_process():
-            maps[title].save(folder)
+            maps[title].save(folders[title])
     return maps
-
-
-def _folder_name(title: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_+." else "_" for letter in title)
 
 
 def _draw(maps: dict[str, FourierMap], out: Path, vmax: float | None) -> None:
@@ -204,12 +227,14 @@ def _spectra(
     out: Path,
     options: Mapping[str, Any],
 ) -> None:
+    import numpy as np
+
     from robustbench_lite.commands._bar import bar
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.evaluation.fourier import default_size
-    from robustbench_lite.evaluation.fourier_spectrum import corruption_spectra
+    from robustbench_lite.evaluation.fourier_spectrum import corruption_spectra, spectra_record
     from robustbench_lite.report.fourier_canvas import figure_bytes
-    from robustbench_lite.report.fourier_map import spectra_csv, write_files
+    from robustbench_lite.report.fourier_map import npy_bytes, spectra_csv, write_files
     from robustbench_lite.report.fourier_spectra import plot_spectra
 
     if not is_first_process():
@@ -227,5 +252,11 @@ def _spectra(
         )
     figure = plot_spectra(spectra)
     files = {f"spectrum.{form}": figure_bytes(figure, form) for form in ("png", "pdf")}
-    write_files(out, {**files, "spectrum.csv": spectra_csv(spectra).encode()})
+    record = spectra_record(spectra, images, seed=options["seed"], device=options["device"])
+    files |= {
+        "spectrum.npy": npy_bytes(np.stack([one.power for one in spectra])),
+        "spectrum.csv": spectra_csv(spectra).encode(),
+        "spectrum.json": (json.dumps(record, indent=2) + "\n").encode(),
+    }
+    write_files(out, files)
     click.echo(f"spectra of {', '.join(names)} at severity {severity}: {out}", err=True)

@@ -42,6 +42,7 @@ def test_a_sweep_writes_map_figures_and_record(folder: Path) -> None:
         *(f"heatmap.{ending}" for ending in ("png", "pdf", "npy", "csv", "json")),
         "profile.png",
         "profile.pdf",
+        "examples.npz",
         "outcomes.npz",
     }
     values = np.load(folder / "out" / "heatmap.npy")
@@ -64,14 +65,31 @@ def test_several_models_share_a_figure_and_have_their_own_files(folder: Path) ->
 def test_spectra_need_no_model_and_no_labels(folder: Path) -> None:
     done = robust(folder, "--data", str(folder / "bare.npz"), "--spectrum", "gaussian_noise, contrast")
     assert done.exit_code == 0, done.output
-    assert {path.name for path in (folder / "out").iterdir()} == {
-        "spectrum.png",
-        "spectrum.pdf",
-        "spectrum.csv",
-    }
+    written = {path.name for path in (folder / "out").iterdir()}
+    assert written == {f"spectrum.{ending}" for ending in ("png", "pdf", "npy", "csv", "json")}
     rows = list(csv.DictReader((folder / "out" / "spectrum.csv").read_text().splitlines()))
     assert {row["corruption"] for row in rows} == {"gaussian_noise", "contrast"}
     assert {row["severity"] for row in rows} == {"3"}
+    power = np.load(folder / "out" / "spectrum.npy")
+    assert power.shape == (2, 16, 16)
+    assert [float(row["power"]) for row in rows] == power.ravel().tolist()
+
+
+def test_the_spectras_record_says_what_decided_the_numbers(folder: Path) -> None:
+    done = robust(
+        folder, "--spectrum", "gaussian_noise,contrast", "--severity", "4", "--seed", "5", "--size", "7"
+    )
+    assert done.exit_code == 0, done.output
+    record = json.loads((folder / "out" / "spectrum.json").read_text())
+    assert [(one["corruption"], one["severity"]) for one in record["spectra"]] == [
+        ("gaussian_noise", 4),
+        ("contrast", 4),
+    ]
+    assert (record["seed"], record["n"], record["map_size"]) == (5, 6, [7, 7])
+    assert len(record["data"]["fingerprint"]) == 64
+    assert record["run"]["versions"]["torch"]
+    seen = np.load(folder / "out" / "spectrum.npy").sum(axis=(1, 2))
+    assert (seen < [one["total_power"] for one in record["spectra"]]).all()
 
 
 def test_a_limit_takes_a_sample(folder: Path) -> None:
@@ -85,6 +103,9 @@ def test_a_limit_takes_a_sample(folder: Path) -> None:
     [
         ((), 2, "Give --model, --spectrum, or both"),
         (("--model", "MODEL", "--model", "MODEL"), 2, "Two models are called 'small'"),
+        (("--model", "a b=MODEL", "--model", "a_b=MODEL"), 2, "'a b' and 'a_b' would share the folder 'a_b'"),
+        (("--model", "Mix=MODEL", "--model", "mix=MODEL"), 2, "'Mix' and 'mix' would share the folder"),
+        (("--model", "..=MODEL", "--model", "a=MODEL"), 2, "No folder can be named after '..'"),
         (("--model", "MODEL", "--norm", "0"), 1, "Error: the norm must be a positive number"),
         (("--model", "MODEL", "--size", "4"), 1, "Error: the map's size must be odd"),
         (("--model", "MODEL", "--size", "17"), 1, "Error: the map's size must lie between 1 and"),
@@ -98,9 +119,12 @@ def test_what_is_wrong_is_said_in_one_line(
     folder: Path, arguments: tuple[str, ...], code: int, text: str
 ) -> None:
     places = {"MODEL": str(folder / "small.pt"), "BARE": str(folder / "bare.npz")}
-    done = robust(folder, *(places.get(argument, argument) for argument in arguments))
+    given = [
+        places.get(argument, argument).replace("=MODEL", f"={places['MODEL']}") for argument in arguments
+    ]
+    done = robust(folder, *given)
     assert done.exit_code == code
-    assert text in done.stderr
+    assert text in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_sweep_of_another_norm_does_not_land_in_the_same_folder(folder: Path) -> None:
