@@ -38,7 +38,8 @@ class UnknownName(InvalidInput):
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(str(name), names, n=3)
+        lowered = {known.lower(): known for known in names}
+        near = [lowered[one] for one in difflib.get_close_matches(str(name).lower(), lowered, n=3)]
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 
@@ -65,6 +66,10 @@ class IncompleteResults(RobustBenchError):
 
 class MissingExtra(RobustBenchError, ImportError):
     """An optional dependency is not installed."""
+
+
+class RobustBenchWarning(UserWarning):
+    """Numbers that are right but need a word: told in Python where nothing listens to the progress."""
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

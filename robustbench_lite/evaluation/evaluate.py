@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from robustbench_lite.errors import InvalidInput
+from robustbench_lite.errors import InvalidInput, RobustBenchWarning, UnknownName
 from robustbench_lite.evaluation.opening import AnyModel, Sources, open_models, open_suites
 from robustbench_lite.evaluation.progress import Progress, Silent
 from robustbench_lite.evaluation.run import Run
@@ -87,7 +88,7 @@ def evaluate(
         trust_checkpoint: allow a file to run code while it loads (a pickled module).
         run_folder: where results and predictions are kept; the same call continues a run that was killed.
         overwrite: start afresh in a folder that holds another run.
-        progress: told what happens; silent where None.
+        progress: told what happens; where None, only what qualifies the numbers is told, by `warnings`.
         **options: fields of `Settings`.
 
     Raises:
@@ -96,6 +97,9 @@ def evaluate(
         ModelError: a model whose outputs can't be scored, or whose clean error is near chance.
         InvalidInput: an unknown name or a value outside its range.
     """
+    for name in options:
+        if name not in Options.__annotations__:
+            raise UnknownName("option", name, Options.__annotations__)
     settings = Settings(**options)
     if corruptions is None and str(suite).endswith("-p"):
         usual = PERTURBATION_LISTS[settings.perturbation_list]
@@ -115,7 +119,7 @@ def evaluate(
         classes,
         image_size,
     )
-    progress = progress or Silent()
+    told, progress = progress, progress or Silent()
     with processes() as team, fixed_precision(tf32=settings.tf32), contextlib.ExitStack() as stack:
         device = resolve_device(settings.device)
         check_amp(device, settings.amp)
@@ -134,5 +138,9 @@ def evaluate(
             readers = {CLEAN: stack.enter_context(contextlib.closing(clean.open(CLEAN))), **readers}
         if settings.budget is not None:
             readers = sample_cells(readers, settings.budget, settings.seed)
-        run = Run(opened, clean, classifier, readers, settings, device, team, progress)
-        return run.go(run_folder, overwrite)
+        run = Run(opened, clean, classifier, readers, settings, device, team, heard)
+        results = run.go(run_folder, overwrite)
+        if told is None and team.first and not settings.force:
+            for text in run.warnings:
+                warnings.warn(text, RobustBenchWarning, stacklevel=2)
+        return results

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import torch
 
 from robustbench_lite.errors import ModelError
-from robustbench_lite.evaluation.progress import Progress
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.models import check_logits
 from robustbench_lite.runtime import autocast
@@ -88,8 +87,13 @@ def check_model(forward: Forward, images: torch.Tensor, classes: int | None, nam
     return width
 
 
-def describe_outputs(forward: Forward, images: torch.Tensor, progress: Progress) -> list[float]:
+def describe_outputs(forward: Forward, images: torch.Tensor, warn: Callable[[str], None]) -> list[float]:
     """What tells this model from another on a few images: the log-sum-exp and the maximum of their logits.
+
+    Args:
+        forward: the model on its device.
+        images: a few uint8 images (n, H, W, 3) on the device.
+        warn: told what makes some scores meaningless.
 
     Raises:
         ModelError: an image's logits depend on the images beside it.
@@ -104,7 +108,7 @@ def describe_outputs(forward: Forward, images: torch.Tensor, progress: Progress)
             "call .eval() on the network inside"
         )
     if bool((logits >= 0).all()) and bool((logits.sum(dim=1) - 1).abs().max() < 1e-3):
-        progress.note(
+        warn(
             "the model's outputs look like probabilities; errors are right, but calibration, Brier score and "
             "NLL need the logits before the softmax"
         )

@@ -129,6 +129,19 @@ def sampling_variance(headline: Headline, populations: Mapping[str, int]) -> flo
     )
 
 
+def unseen(headline: Headline) -> float:
+    """How far a score may lie from its bound although all images agree; 0 for unbounded scores.
+
+    Where none of n images is wrong, 95 % intervals reach up to an error of 1 - 0.025^(1/n).
+
+    Source: Clopper & Pearson 1934, for no success in n trials.
+    """
+    images = max(map(len, headline.influence.values()), default=0)
+    if not images or not math.isfinite(headline.largest):
+        return 0.0
+    return float(headline.largest * (1 - 0.025 ** (1 / images)))
+
+
 def sampling_interval(headline: Headline, populations: Mapping[str, int]) -> tuple[float, float]:
     """95 % interval for the value over all images; inside the score's bounds where it has any."""
     variance = sampling_variance(headline, populations)

@@ -11,11 +11,20 @@ from typing import Final
 
 import torch
 
-from robustbench_lite.errors import DataError, InvalidInput, MissingData
+from robustbench_lite.errors import DataError, InvalidInput, MissingData, UnknownName
 from robustbench_lite.evaluation.generated import Recipe, generated_suite
 from robustbench_lite.evaluation.progress import Progress, Silent
 from robustbench_lite.models import Classifier, Ensemble, as_classifier, ensemble, load_model
-from robustbench_lite.suites import CUSTOM, Suite, SuiteSpec, custom_spec, load_custom, load_suite, suite_spec
+from robustbench_lite.suites import (
+    CUSTOM,
+    SUITES,
+    Suite,
+    SuiteSpec,
+    custom_spec,
+    load_custom,
+    load_suite,
+    suite_spec,
+)
 from robustbench_lite.suites.spec import Kind
 
 DATA_VARIABLE: Final = "ROBUSTBENCH_LITE_DATA"
@@ -67,6 +76,8 @@ class Sources:
     def __post_init__(self) -> None:
         if isinstance(self.corruptions, str):
             raise InvalidInput(f"corruptions is a sequence of names, got the text {self.corruptions!r}")
+        if isinstance(self.severities, int | str):
+            raise InvalidInput(f"severities is a sequence of whole numbers, got {self.severities!r}")
         for name in ("corruptions", "severities", "classes"):
             value = getattr(self, name)
             if isinstance(value, list):
@@ -90,6 +101,8 @@ def open_suites(
         )
         spec = custom_spec(_CUSTOM[name], clean.spec.classes, clean.spec.image_size, clean.images)
         return (clean, None) if name == CUSTOM else (_generate(spec, clean, sources, device), clean)
+    if name not in SUITES:
+        raise UnknownName("suite", name, [*SUITES, *_CUSTOM])
     spec = suite_spec(name)
     if spec.kind == "clean" and sources.data is not None and sources.clean_data is not None:
         raise InvalidInput(f"{name} is a clean set: give its folder once, as --data or as --clean-data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,9 +21,9 @@ from robustbench_lite.evaluation.forward import (
     same_outputs,
 )
 from robustbench_lite.evaluation.opening import weights_sha256
-from robustbench_lite.evaluation.progress import Progress, Silent
+from robustbench_lite.evaluation.progress import Progress
 from robustbench_lite.evaluation.runner import Scored, frames_of, run_cells
-from robustbench_lite.evaluation.sanity import explain_near_chance, near_chance
+from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
@@ -33,10 +33,14 @@ from robustbench_lite.models import Classifier, Ensemble, assert_eval, optimise_
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
-from robustbench_lite.suites import CLEAN, Cell, Reader, Suite
+from robustbench_lite.suites import CLEAN, SUITES, Cell, Reader, Suite
 
 _SAMPLE: Final = 64
 _GUARD_IMAGES: Final = 512
+# Trying every normalisation on one in so many images of the run costs about 2 % of its forward passes.
+_TRIALS_SHARE: Final = 450
+# A gain in accuracy that no reader of the results should have to notice by himself.
+_GRAVE: Final = 0.05
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Run:
     device: torch.device
     team: Processes
     progress: Progress
+    warnings: list[str] = field(default_factory=list)
 
     @cached_property
     def data(self) -> dict[str, object]:
@@ -61,6 +66,11 @@ class Run:
     def clean_data(self) -> dict[str, object] | None:
         """What is known of the clean set's files."""
         return self.clean.provenance() if self.clean is not None else None
+
+    @cached_property
+    def total(self) -> int:
+        """Images of all cells; a video is its frames."""
+        return sum(reader.count * frames_of(reader) for reader in self.readers.values())
 
     @cached_property
     def estimate(self) -> dict[str, object]:
@@ -79,15 +89,16 @@ class Run:
                 *info.notes,
             ):
                 self.progress.note(text)
-        record: dict[str, Any] = {}
-        if folder is not None and self.team.first:
-            record = folder.begin(self.identity(), self.fingerprints(), overwrite=overwrite)
         first_reader = next(iter(self.readers.values()))
         sample = first_reader.read(0, min(_SAMPLE, first_reader.count)).to(self.device)
         sample = sample.flatten(0, 1)[:_SAMPLE] if sample.ndim == 5 else sample
         self.check_pairs()
+        self.check_clean()
         forward, made_ready = self.forward(sample)
-        outputs = describe_outputs(forward, sample, self.progress if self.team.first else Silent())
+        outputs = describe_outputs(forward, sample, self.warn)
+        record: dict[str, Any] = {}
+        if folder is not None and self.team.first:
+            record = folder.begin(self.identity(), self.fingerprints(), overwrite=overwrite)
         if "outputs" in record and not same_outputs(record["outputs"], outputs):
             raise DataError(
                 f"{run_folder} holds another run (the model's outputs differ); choose another folder, or "
@@ -95,8 +106,8 @@ class Run:
             )
         size = self.settings.batch_size or self.team.from_first(record.get("batch_size"))
         if size is None:
-            total = sum(reader.count * frames_of(reader) for reader in self.readers.values())
-            size = self.team.from_first(fastest_batch_size(forward, sample, total) if self.team.first else 0)
+            fastest = fastest_batch_size(forward, sample, self.total) if self.team.first else 0
+            size = self.team.from_first(fastest)
         if folder is not None and self.team.first:
             folder.update({**record, "batch_size": size, "outputs": outputs})
         facts = {"batch_size": size, "optimisation": made_ready}
@@ -107,12 +118,12 @@ class Run:
                 self.results(scored, facts, complete=False).save(folder.path)
 
         if self.team.first:
-            self.progress.begin(sum(reader.count * frames_of(reader) for reader in self.readers.values()))
+            self.progress.begin(self.total)
         for clean in (True, False):
             stage = {cell: reader for cell, reader in self.readers.items() if (cell == CLEAN) == clean}
             run_cells(forward, stage, size, self.team, folder, self.progress, scored, publish)
             if clean and stage:
-                self.guard(forward, self.team.from_first(scored.results.get(CLEAN)))
+                self.guard(forward, self.team.from_first(scored.results.get(CLEAN)), folder)
         results = self.results(scored, facts, complete=True) if self.team.first else None
         if results is not None and folder is not None:
             results.save(folder.path)
@@ -132,32 +143,56 @@ class Run:
             model, note = torch.compile(model), f"{note}, compiled"
         return Forward(model, self.device, self.settings), note
 
-    def guard(self, forward: Forward, clean: CellResult | None) -> None:
-        """Stop when the clean error is near chance.
+    def guard(self, forward: Forward, clean: CellResult | None, folder: RunFolder | None) -> None:
+        """Stop when the clean error is near chance, or a guessed normalisation is clearly the wrong one.
 
         Raises:
             ModelError: says the error and the likely cause.
         """
-        classes = self.suite.spec.classes
-        if clean is None or not near_chance(1 - clean.scores["error"], clean.n, classes):
+        classes, info = self.suite.spec.classes, self.classifier.info
+        if clean is None:
             return
+        if near_chance(1 - clean.scores["error"], clean.n, classes):
+            cause = explain_near_chance(forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std)
+            text = (
+                f"the clean error is {100 * clean.scores['error']:.1f} % over {clean.n} images, near chance "
+                f"for {classes} classes (normalisation in use: {info.normalization}); {cause}"
+            )
+            grave = True
+        elif info.normalization_guessed:
+            images, labels = self.clean_sample(max(64, min(_GUARD_IMAGES, self.total // _TRIALS_SHARE)))
+            found = doubt(forward, images, labels, info.mean, info.std)
+            if found is None:
+                return
+            text = (
+                f"{found.text}; the normalisation in use, {info.normalization}, is a guess "
+                f"({info.normalization_reason}): say which is right (--normalize)"
+            )
+            grave = found.gain >= _GRAVE
+        else:
+            return
+        if grave and not self.settings.force:
+            if folder is not None and self.team.first:
+                folder.forget_clean()
+            raise ModelError(f"{text}. --force evaluates it all the same")
+        self.warn(text)
+
+    def clean_sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Evenly spread clean images, uint8 (n, H, W, 3), and their labels, on the device."""
         reader = self.readers[CLEAN]
         labels = reader.labels
         if labels is None:
             raise DataError("the clean set carries no labels")
-        spread = np.unique(np.linspace(0, reader.count - 1, _GUARD_IMAGES).astype(np.int64))
-        images = torch.cat([reader.read(number, number + 1) for number in spread.tolist()]).to(self.device)
-        truth = torch.from_numpy(labels[spread]).to(self.device)
-        info = self.classifier.info
-        cause = explain_near_chance(forward, images, truth, info.mean, info.std)
-        text = (
-            f"the clean error is {100 * clean.scores['error']:.1f} % over {clean.n} images, near chance for "
-            f"{classes} classes (normalisation in use: {info.normalization}); {cause}"
-        )
-        if not self.settings.force:
-            raise ModelError(f"{text}. --force evaluates it all the same")
-        if self.team.first:
-            self.progress.note(text)
+        spread = np.unique(np.linspace(0, reader.count - 1, count).astype(np.int64))
+        images = torch.cat([reader.read(number, number + 1) for number in spread.tolist()])
+        return images.to(self.device), torch.from_numpy(labels[spread]).to(self.device)
+
+    def warn(self, text: str) -> None:
+        """Say, and keep with the results, what a reader of the numbers must know."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            if self.team.first:
+                self.progress.note(f"Warning: {text}")
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for two starts to be one run."""
@@ -182,6 +217,30 @@ class Run:
         found = {cell: self.suite.cell_fingerprint(cell) for cell in self.suite.cells}
         return found if self.clean is None else {CLEAN: self.clean.cell_fingerprint(CLEAN), **found}
 
+    def check_clean(self) -> None:
+        """Compare the clean set's labels with those of the corrupted images, before the first pass.
+
+        Raises:
+            DataError: they differ in a CIFAR suite, whose order is fixed.
+        """
+        cell = next((cell for cell in self.readers if cell != CLEAN), None)
+        if CLEAN not in self.readers or cell is None or self.estimate:
+            return
+        clean, corrupted = self.readers[CLEAN].labels, self.readers[cell].labels
+        if clean is None or corrupted is None or np.array_equal(clean, corrupted):
+            return
+        spec = self.suite.spec
+        if spec.dataset.startswith("cifar") and len(clean) == len(corrupted) == SUITES[spec.name].images:
+            differ = int((clean != corrupted).sum())
+            raise DataError(
+                f"{differ} of {len(clean)} labels of {cell} are not those of the clean test set, whose order "
+                "all CIFAR suites keep: labels.npy, or the clean set, is another one"
+            )
+        self.warn(
+            f"the clean set ({len(clean)} images) is not what the corrupted images ({len(corrupted)}) were "
+            "made from: their labels differ, and so a difference in error is not the corruptions' alone"
+        )
+
     def check_pairs(self) -> None:
         """Refuse, before the first pass, sequences too short for their difficulty."""
         for cell, reader in self.readers.items():
@@ -205,6 +264,7 @@ class Run:
                 "processes": self.team.world,
             },
             "seed": settings.seed,
+            "warnings": self.warnings,
             "selection": {
                 "names": list(dict.fromkeys(cell.name for cell in self.suite.cells)),
                 "severities": sorted({cell.severity for cell in self.suite.cells}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from robustbench_lite.evaluation.forward import Forward
 from robustbench_lite.models import NORMALIZATIONS
 
 _TRIED = 512
+# The chi-squared value with one degree of freedom that chance exceeds once in a thousand.
+_CLEARLY = 10.83
 
 
 def near_chance(accuracy: float, n: int, classes: int) -> bool:
@@ -41,11 +44,11 @@ def explain_near_chance(
         A sentence or two with the likely cause and the option that mends it.
     """
     images, labels = images[:_TRIED], labels[:_TRIED]
-    right = {name: _accuracy(forward, images, labels, change) for name, change in _changes(mean, std).items()}
-    best = max(right, key=lambda name: right[name])
+    best, right = _best_change(forward, images, labels, mean, std)
+    accuracy = float(right.float().mean())
     classes = int(forward(images[:1]).shape[1])
-    if not near_chance(right[best], len(labels), classes):
-        return f"on {len(labels)} images {best} brings the error to {100 * (1 - right[best]):.1f} %"
+    if not near_chance(accuracy, len(labels), classes):
+        return f"on {len(labels)} images {best} brings the error to {100 * (1 - accuracy):.1f} %"
     predicted = forward(images).argmax(1)
     relabelled = _best_relabelling(predicted.cpu().numpy(), labels.cpu().numpy(), classes)
     if len(labels) >= 10 * classes and not near_chance(relabelled, len(labels), 3 * classes):
@@ -57,6 +60,60 @@ def explain_near_chance(
         "no usual normalisation and no channel order repairs it: the weights may be untrained, of another "
         "data set, or need another input size or layout"
     )
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A normalisation, or another change of the input, under which the model is clearly better.
+
+    Attributes:
+        text: what it is and what it brings.
+        gain: by how much the accuracy rises.
+    """
+
+    text: str
+    gain: float
+
+
+def doubt(
+    forward: Forward,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Doubt | None:
+    """Ask whether a guessed normalisation is the wrong one; None where no other is clearly better.
+
+    Args:
+        forward: the model on its device.
+        images: uint8 (n, H, W, 3) clean images on the device.
+        labels: int64 (n,) on the device.
+        mean: what the model subtracts from images in [0, 1].
+        std: what it divides by afterwards.
+
+    Source: McNemar 1947 for two classifiers on the same images, at p = 0.001.
+    """
+    now = _right(forward, images, labels, lambda unit: unit)
+    best, then = _best_change(forward, images, labels, mean, std)
+    gained, lost = int((then & ~now).sum()), int((now & ~then).sum())
+    if gained <= lost or (gained - lost) ** 2 <= _CLEARLY * (gained + lost):
+        return None
+    before, after = (100 * (1 - float(right.float().mean())) for right in (now, then))
+    text = f"on {len(labels)} clean images {best} brings the error from {before:.1f} to {after:.1f} %"
+    return Doubt(text, (gained - lost) / len(labels))
+
+
+def _best_change(
+    forward: Forward,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> tuple[str, torch.Tensor]:
+    """The remedy under which most images are right, and which are, bool (n,)."""
+    right = {name: _right(forward, images, labels, change) for name, change in _changes(mean, std).items()}
+    best = max(right, key=lambda name: int(right[name].sum()))
+    return best, right[best]
 
 
 def _changes(
@@ -82,21 +139,18 @@ def _changes(
     }
 
 
-def _accuracy(
+def _right(
     forward: Forward,
     images: torch.Tensor,
     labels: torch.Tensor,
     change: Callable[[torch.Tensor], torch.Tensor],
-) -> float:
+) -> torch.Tensor:
     changed = Forward(lambda batch: forward.model(change(batch / 255)), forward.device, forward.settings)
     try:
-        right = sum(
-            int((changed(part).argmax(1) == truth).count_nonzero())
-            for part, truth in zip(images.split(64), labels.split(64), strict=True)
-        )
+        parts = zip(images.split(64), labels.split(64), strict=True)
+        return torch.cat([changed(part).argmax(1) == truth for part, truth in parts])
     except (RuntimeError, ValueError, ModelError):
-        return 0.0
-    return right / len(labels)
+        return torch.zeros_like(labels, dtype=torch.bool)
 
 
 def _best_relabelling(

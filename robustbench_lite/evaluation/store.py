@@ -75,6 +75,11 @@ class RunFolder:
         self.update(record)
         return record
 
+    def forget_clean(self) -> None:
+        """Leave the folder to another run, where nothing but the clean set has been scored."""
+        if all(path.stem.startswith("clean-") for path in (self.path / "predictions").glob("*.npz")):
+            (self.path / RUN_FILE).unlink(missing_ok=True)
+
     def record(self) -> dict[str, Any] | None:
         """What `run.json` says; None where there is none."""
         path = self.path / RUN_FILE

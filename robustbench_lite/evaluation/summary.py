@@ -15,6 +15,7 @@ from robustbench_lite.evaluation.influence import (
     deviations,
     own_group,
     sampling_interval,
+    unseen,
     weighted_mean,
 )
 from robustbench_lite.evaluation.settings import Settings
@@ -227,5 +228,7 @@ def _intervals(found: Mapping[str, Headline], settings: Settings) -> dict[str, t
     for column, (name, headline) in enumerate(found.items()):
         low, high = metrics.percentile_interval(moved[:, column])
         floor = -np.inf if name.startswith("relative") else 0.0
-        intervals[name] = (max(floor, headline.value + low), headline.value + high)
+        found_low, found_high = max(floor, headline.value + low), headline.value + high
+        room = unseen(headline) if found_low == found_high else 0.0
+        intervals[name] = (max(floor, found_low - room), min(headline.largest, found_high + room))
     return intervals

@@ -22,6 +22,7 @@ class ModelInfo:
         format: how it was stored, for example "state dict" or "onnx".
         num_classes: outputs, None where they can't be known before a forward pass.
         normalization: name in NORMALIZATIONS, or "custom".
+        normalization_guessed: whether it is a convention only, neither asked for nor stated by the model.
         mean: per channel, for images in [0, 1]; empty for an ensemble, whose members have their own.
         parameters: number of trainable values; 0 where the format hides them.
         notes: what was decided while loading and a reader of the numbers should know.
@@ -39,6 +40,7 @@ class ModelInfo:
     std: tuple[float, ...]
     parameters: int
     notes: tuple[str, ...] = ()
+    normalization_guessed: bool = False
 
 
 class Classifier(nn.Module):
@@ -130,6 +132,7 @@ def as_classifier(
         sha256=None,
         format="module" if isinstance(model, nn.Module) else "callable",
         num_classes=num_classes,
+        guessed=normalize is None,
     )
     return Classifier(network, info)
 
@@ -149,6 +152,7 @@ def describe(
     format: str,
     num_classes: int | None,
     notes: tuple[str, ...] = (),
+    guessed: bool = False,
 ) -> ModelInfo:
     """Gather the record of a model from its network, its normalisation and where it came from."""
     return ModelInfo(
@@ -164,6 +168,7 @@ def describe(
         std=normalization.std,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         notes=notes,
+        normalization_guessed=guessed,
     )
 
 
@@ -201,7 +206,8 @@ def check_logits(logits: Tensor, images: int, num_classes: int, name: str) -> No
     if logits.shape[1] != num_classes:
         raise ModelError(
             f"{name} has {logits.shape[1]} outputs, but the suite has {num_classes} classes; "
-            "evaluate it on the suite that it was trained for"
+            "evaluate it on the suite that it was trained for, or, for your own images, give --classes with "
+            "the model's class list"
         )
     if not bool(torch.isfinite(logits).all()):
         raise ModelError(

@@ -134,6 +134,7 @@ def load_model(
         format=found.format,
         num_classes=found.num_classes or num_classes,
         notes=notes,
+        guessed=asked is None and not found.carried,
     )
     return Classifier(network, info)
 

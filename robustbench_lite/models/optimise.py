@@ -80,6 +80,9 @@ def _fold(network: nn.Module) -> int:
     except Exception:
         # Data-dependent control flow, opaque functions, compiled archives: left as they are.
         return 0
+    if any(module.training for module in network.modules()):
+        # Its forward pass calls train(): the outputs are looked at elsewhere.
+        return 0
     pairs = list(_foldable(network, graph))
     for convolution, norm in pairs:
         before, after = network.get_submodule(convolution), network.get_submodule(norm)

@@ -203,7 +203,10 @@ def _unpickle(raw: bytes, place: str) -> dict[bytes, Any]:
     except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, IndexError, KeyError) as error:
         reason = explain_impostor(raw) or f"not a readable CIFAR batch ({error})"
         raise DataError(f"{place} is {reason}") from error
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    # Batches pickled again under Python 3 have text for keys.
+    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
 
 
 class _BatchUnpickler(pickle.Unpickler):

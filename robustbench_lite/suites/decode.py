@@ -21,6 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 
 JPEG: Final = b"\xff\xd8"
 PILLOW_ONLY: Final = frozenset({"CMYK", "YCCK"})
+_DEEP: Final = frozenset({"I", "F"})
 RESIZE: Final = 256
 CROP: Final = 224
 MOST_THREADS: Final = 16
@@ -81,6 +82,11 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
             pass
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.mode.partition(";")[0] in _DEEP:
+                raise DataError(
+                    f"{name} has more than 8 bits a value (mode {image.mode}), which RGB would cut off at "
+                    "255; convert it to 8 bits first"
+                )
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{name} is {explain_impostor(data) or f'a damaged image ({error})'}") from error

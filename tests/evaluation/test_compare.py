@@ -14,7 +14,7 @@ from torch import nn
 
 import robustbench_lite as rb
 from robustbench_lite.cli import main
-from robustbench_lite.errors import DataError, InvalidInput
+from robustbench_lite.errors import DataError, InvalidInput, RobustBenchWarning
 from robustbench_lite.evaluation.compare import compare
 from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
 from robustbench_lite.report.comparison import score_title
@@ -91,7 +91,8 @@ def test_a_single_cell_s_row_and_headline_say_the_same(cifar_data: Path, tmp_pat
     for name, one in (("a", A), ("b", B)):
         settings = {**QUICK, "data": cifar_data, "clean_data": unpaired}
         chosen = {"corruptions": ["fog"], "severities": [1]}
-        rb.evaluate(one, "cifar10-c", run_folder=tmp_path / name, **settings, **chosen)
+        with pytest.warns(RobustBenchWarning, match="the clean set"):
+            rb.evaluate(one, "cifar10-c", run_folder=tmp_path / name, **settings, **chosen)
     found = compare(tmp_path / "a", tmp_path / "b", replicates=1000)
     (row,) = found.by_name
     (headline,) = (one for one in found.headlines if one.name == "selected_mean_error")

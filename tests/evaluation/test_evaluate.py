@@ -13,7 +13,7 @@ from torch import nn
 
 import robustbench_lite as rb
 from robustbench_lite import metrics
-from robustbench_lite.errors import DataError, InvalidInput, ModelError
+from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.models import as_classifier
 from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
@@ -88,7 +88,7 @@ def test_missing_files_stop_the_run_unless_partial_results_are_allowed(
     assert not {"mean_error", "selected_mean_error"} & set(results.summary)
 
 
-def test_a_constant_prediction_never_flips_and_its_interval_is_nothing(cifar_data: Path) -> None:
+def test_a_constant_prediction_never_flips_and_its_interval_is_that_of_no_event(cifar_data: Path) -> None:
     results = rb.evaluate(
         lambda images: torch.eye(10)[torch.zeros(len(images), dtype=torch.long)] * 9,
         "cifar10-p",
@@ -96,7 +96,10 @@ def test_a_constant_prediction_never_flips_and_its_interval_is_nothing(cifar_dat
         **{**QUICK, "force": True},
     )
     assert results.summary["mfp"] == 0
-    assert results.intervals["mfp"] == (0, 0)
+    # Were one video in eleven to flip, none of 40 would in 2.5 % of such samples.
+    low, high = results.intervals["mfp"]
+    assert low == 0
+    assert (1 - high) ** 40 == pytest.approx(0.025)
 
 
 def test_a_mean_is_the_metric_of_the_same_errors(cifar_data: Path, model: nn.Module) -> None:
@@ -350,6 +353,14 @@ def test_arguments_that_can_not_apply_are_refused(cifar_data: Path, model: nn.Mo
         rb.evaluate(model, opened, arch="resnet20", **QUICK)
     with pytest.raises(InvalidInput, match="got the text 'fog'"):
         rb.evaluate(model, "cifar10-c", data=cifar_data, corruptions="fog", **QUICK)
+    with pytest.raises(InvalidInput, match="severities is a sequence of whole numbers, got 3"):
+        rb.evaluate(model, "cifar10-c", data=cifar_data, severities=3, **QUICK)
+    with pytest.raises(UnknownName, match="unknown option 'batchsize'; did you mean batch_size"):
+        rb.evaluate(model, "cifar10-c", data=cifar_data, device="cpu", batchsize=3)
+    with pytest.raises(UnknownName, match="unknown suite 'CIFAR10-C'; did you mean cifar10-c"):
+        rb.evaluate(model, "CIFAR10-C", data=cifar_data, **QUICK)
+    with pytest.raises(UnknownName, match="unknown suite 'costum-c'; did you mean custom-c"):
+        rb.evaluate(model, "costum-c", data=cifar_data, **QUICK)
     with pytest.raises(InvalidInput, match="give its folder once"):
         rb.evaluate(model, "cifar10", data=cifar_data, clean_data=cifar_data, **QUICK)
     with pytest.raises(InvalidInput, match="not about generated images"):

@@ -107,6 +107,17 @@ def test_folding_that_would_change_the_outputs_is_left_out(pixels: Tensor) -> No
         torch.testing.assert_close(faster(pixels), model(pixels))
 
 
+def test_a_network_whose_forward_pass_calls_train_is_left_as_it_is(pixels: Tensor) -> None:
+    class Trains(nn.Sequential):
+        def forward(self, images: Tensor) -> Tensor:
+            self.train()
+            return super().forward(images)
+
+    network = Trains(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    _, note = optimise_for_inference(as_classifier(network), pixels)
+    assert "folded into" not in note
+
+
 def test_what_cant_be_traced_is_only_laid_out(pixels: Tensor) -> None:
     class Branching(Fickle):
         def forward(self, x: Tensor) -> Tensor:

@@ -71,6 +71,14 @@ def test_folder_parent_archive_and_npz_hold_the_same_images(batches: Path, tmp_p
         assert load_suite("cifar10", root).fingerprint() == load_suite("cifar10", batches).fingerprint()
 
 
+def test_a_batch_that_python_3_pickled_again_is_the_same(batches: Path) -> None:
+    before = read(batches)
+    again = {key.decode(): value for key, value in batch().items()}
+    (batches / "test_batch").write_bytes(pickle.dumps(again))
+    for one, other in zip(before, read(batches), strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_provenance_names_the_file(batches: Path) -> None:
     record = load_suite("cifar10", batches.parent).provenance()
     assert (record["place"], record["layout"]) == (str(batches / "test_batch"), "CIFAR batches")

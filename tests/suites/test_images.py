@@ -372,3 +372,12 @@ def test_flat_validation_images_are_refused_with_the_way_out(
 def test_what_is_no_image_has_no_size() -> None:
     with pytest.raises(DataError, match="x is not a readable image"):
         image_size(b"nothing", "x")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_images_of_more_than_8_bits_are_refused(dtype: type) -> None:
+    # Pillow's RGB would be white wherever a value is above 255.
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 4000, dtype)).save(file, "TIFF")
+    with pytest.raises(DataError, match=r"scan\.tif has more than 8 bits a value \(mode [IF]"):
+        decode_image(file.getvalue(), "scan.tif")
