@@ -110,7 +110,7 @@ def plain_loop(
 def ours(sweep: Sweep, units: int) -> None:
     outcomes = sweep.empty()
     todo = [(0, group) for group in range(units)]
-    sweep.run(todo, outcomes, Store(None, {}, 0), lambda evaluated: None)
+    sweep.run(todo, outcomes, Store(None, {}, (), 0), lambda evaluated: None)
 
 
 def forward_only(sweep: Sweep, units: int) -> None:
