@@ -20,6 +20,7 @@ import numpy as np
 
 from robustbench_lite import metrics
 from robustbench_lite.evaluation.store import Columns
+from robustbench_lite.metrics.ranks import TOP
 from robustbench_lite.results import CellResult
 from robustbench_lite.suites import CLEAN, Cell
 
@@ -27,6 +28,7 @@ _Array = np.ndarray[Any, Any]
 
 LARGEST: Final[Mapping[str, float]] = {
     "error": 1.0,
+    "top5_error": 1.0,
     "flip_probability": 1.0,
     "top_label_brier_score": 1.0,
     "brier_score": 2.0,
@@ -184,6 +186,8 @@ def _influence(columns: Columns, score: str) -> _Array:
     confidence = columns["confidence"].astype(np.float64)
     if score == "error":
         values = 1.0 - correct
+    elif score == "top5_error":
+        values = 1.0 * (columns["label_rank"] >= TOP)
     elif score == "top_label_brier_score":
         values = (confidence - correct) ** 2
     elif score == "expected_calibration_error":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from robustbench_lite.suites import CLEAN, Cell, SuiteSpec
 
 _MEANS = {
     "error": "mean_error",
+    "top5_error": "top5_error",
     "rms_calibration_error": "rms_calibration_error",
     "expected_calibration_error": "expected_calibration_error",
     "brier_score": "brier_score",
@@ -68,9 +69,14 @@ class Scores:
         """A weighted sum of one score over cells."""
         return weighted_mean(weights, self.columns, self.results, score, apart=self.sampled)
 
-    def means(self) -> dict[str, str]:
-        """Scores whose mean over cells is a headline -> that headline's name."""
-        return {name: title for name, title in _MEANS.items() if not self.sampled or name in LARGEST}
+    def means(self, cells: Iterable[Cell]) -> dict[str, str]:
+        """Scores whose mean over these cells is a headline -> that headline's name."""
+        held = [self.results[cell].scores for cell in cells]
+        return {
+            name: title
+            for name, title in _MEANS.items()
+            if (not self.sampled or name in LARGEST) and all(name in scores for scores in held)
+        }
 
 
 def summarise(
@@ -116,7 +122,7 @@ def headlines(
     choices = {"mean": "severities and corruptions weigh the same; validation corruptions never enter"}
     found: dict[str, Headline] = {}
     if CLEAN in scores.columns:
-        found = {f"clean_{name}": scores.mean({CLEAN: 1.0}, name) for name in scores.means()}
+        found = {f"clean_{name}": scores.mean({CLEAN: 1.0}, name) for name in scores.means([CLEAN])}
     if means and scores.cells:
         more, said = (
             _perturbations(scores, perturbation_list)
@@ -157,7 +163,7 @@ def _corruptions(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
     chosen = wanted if whole else cells
     equal = dict.fromkeys(chosen, 1 / len(chosen))
     prefix = "" if whole else "selected_"
-    found = {prefix + title: scores.mean(equal, name) for name, title in scores.means().items()}
+    found = {prefix + title: scores.mean(equal, name) for name, title in scores.means(chosen).items()}
     choices = {"mean_error": "unnormalised mean over 15 test corruptions x 5 severities"}
     if not whole:
         names = list(dict.fromkeys(cell.name for cell in cells))

@@ -1,7 +1,8 @@
 """The streaming form of the metrics: a batch of logits becomes per-example columns, on its device.
 
 Columns are small enough to keep for every image of a suite, and every score can be worked out from them
-again. Keys for images: `label`, `prediction`, `confidence`, `nll`, `brier`; for videos: `predictions`,
+again. Keys for images: `label`, `prediction`, `confidence`, `nll`, `brier` and, with more than 20 classes,
+`label_rank`; for videos: `predictions`,
 `flips`, `zipf_distance` and, with at least 6 classes, `top5` and `top5_distance`.
 """
 
@@ -17,6 +18,9 @@ from robustbench_lite.metrics import calibration, ranks
 from robustbench_lite.metrics.flips import check_pairs, paired_frames
 from robustbench_lite.metrics.inputs import Numbers, class_indices, confidences_and_correct, float64_tensor
 
+MANY_CLASSES = 20
+"""With more classes than these the five best of an image say something, and its label's rank is kept."""
+
 _MARKERS = ("confidence", "zipf_distance")
 
 
@@ -26,7 +30,8 @@ def classification_columns(
     """Return per-example columns of a batch of images, all from one log-softmax in float32.
 
     `nll` is -log p of the label, `brier` the multi-class Brier score (0 to 2), `confidence` the probability
-    of the prediction; of equal logits the lowest class is predicted.
+    of the prediction, `label_rank` how many classes rank before the label; of equal logits the lowest class
+    ranks first.
 
     Args:
         logits: (n, classes), any floating dtype.
@@ -59,9 +64,18 @@ def classification_columns(
         "nll": -of_label,
         "brier": others + of_label.expm1().square(),
     }
+    if logits.shape[1] > MANY_CLASSES:
+        columns["label_rank"] = _label_rank(scores, labels)
     if check:
         check_columns(columns, where=where)
     return columns
+
+
+def _label_rank(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    own = scores.gather(1, labels.unsqueeze(1))
+    classes = torch.arange(scores.shape[1], device=scores.device)
+    before = (scores > own) | ((scores == own) & (classes < labels.unsqueeze(1)))
+    return before.sum(dim=1)
 
 
 def perturbation_columns(
@@ -129,7 +143,8 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
     """Return the scalar scores of one cell of images from its columns.
 
     Keys: `n_wrong`, `error`, `mean_confidence`, `rms_calibration_error`, `expected_calibration_error`,
-    `brier_score` (multi-class), `top_label_brier_score`, `nll`, and `n`; fractions, computed in float64.
+    `brier_score` (multi-class), `top_label_brier_score`, `nll`, where labels have ranks `top5_error`, and
+    `n`; fractions, computed in float64.
 
     Args:
         columns: of `classification_columns`, joined over the cell's batches.
@@ -149,7 +164,7 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
         raise InvalidInput(f"columns and labels of one cell must have one length, but have {sorted(lengths)}")
     confidence, right = confidences_and_correct(columns["confidence"], predicted == truth)
     wrong = len(right) - int(right.sum())
-    return {
+    scores = {
         "n": len(right),
         "n_wrong": wrong,
         "error": wrong / len(right),
@@ -160,6 +175,10 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
         "top_label_brier_score": float(((confidence - right) ** 2).mean()),
         "nll": float(nll.mean()),
     }
+    if "label_rank" in columns:
+        ranked = class_indices(columns["label_rank"], "label_rank", ndim=1)
+        scores["top5_error"] = float((ranked >= ranks.TOP).double().mean())
+    return scores
 
 
 def _marked(column: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

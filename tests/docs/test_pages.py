@@ -31,6 +31,7 @@ HEADLINES = (
     "brier_score",
     "top_label_brier_score",
     "nll",
+    "top5_error",
 )
 
 

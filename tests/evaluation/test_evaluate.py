@@ -365,3 +365,24 @@ def test_arguments_that_can_not_apply_are_refused(cifar_data: Path, model: nn.Mo
         rb.evaluate(model, "cifar10", data=cifar_data, clean_data=cifar_data, **QUICK)
     with pytest.raises(InvalidInput, match="not about generated images"):
         rb.evaluate(model, "cifar10-c", clean_data=cifar_data, protocol="augmix", **QUICK)
+
+
+def test_many_classes_have_a_top5_error_with_an_interval(tmp_path: Path) -> None:
+    labels = np.arange(60) % 100
+    images = np.zeros((60, 32, 32, 3), np.uint8)
+    images[:, 0, 0, 0] = labels
+    np.savez(tmp_path / "cifar100.npz", images=images, labels=labels)
+    classes = torch.arange(100.0)
+
+    def ranks_the_label_third_or_ninth(batch: torch.Tensor) -> torch.Tensor:
+        label = (batch[:, 0, 0, 0] * 255).round()
+        away = (classes - label[:, None]) % 100
+        # Of every three images two have the label behind two others, one has it behind eight.
+        return -((away + torch.where(label % 3 == 0, 8, 2)[:, None]) % 100)
+
+    settings = {"device": "cpu", "batch_size": 16, "bootstrap": 100, "normalize": "none", "force": True}
+    results = rb.evaluate(ranks_the_label_third_or_ninth, "cifar100", data=tmp_path, **settings)
+    assert results.summary["clean_error"] == 1
+    assert results.summary["clean_top5_error"] == pytest.approx(1 / 3)
+    low, high = results.intervals["clean_top5_error"]
+    assert low < 1 / 3 < high

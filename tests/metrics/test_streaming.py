@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torchmetrics.functional.classification import multiclass_accuracy
 
 from robustbench_lite import metrics
 from robustbench_lite.errors import InvalidInput, ModelError
@@ -161,3 +162,22 @@ def test_columns_kept_as_uint16_score_the_same():
     columns = fetched(streaming.classification_columns(random_logits(50, 10), random_labels(50, 10)))
     compact = columns | {name: columns[name].astype(np.uint16) for name in ("label", "prediction")}
     assert streaming.scores_from_columns(compact) == streaming.scores_from_columns(columns)
+
+
+def test_the_top5_error_is_torchmetrics_and_ties_rank_by_class():
+    logits = torch.randn(300, 40, generator=torch.Generator().manual_seed(3))
+    labels = torch.randint(0, 40, (300,), generator=torch.Generator().manual_seed(4))
+    found = streaming.scores_from_columns(streaming.classification_columns(logits, labels))["top5_error"]
+    assert found == pytest.approx(
+        1 - float(multiclass_accuracy(logits, labels, 40, average="micro", top_k=5))
+    )
+    tied = torch.zeros(2, 40)
+    columns = streaming.classification_columns(tied, torch.tensor([4, 5]))
+    assert columns["label_rank"].tolist() == [4, 5]
+    assert streaming.scores_from_columns(columns)["top5_error"] == 0.5
+
+
+def test_few_classes_have_no_top5_error():
+    columns = streaming.classification_columns(torch.randn(5, 20), torch.arange(5))
+    assert "label_rank" not in columns
+    assert "top5_error" not in streaming.scores_from_columns(columns)
