@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.report.fourier_canvas import (
@@ -19,10 +19,15 @@ from robustbench_lite.report.fourier_canvas import (
     write_note,
 )
 from robustbench_lite.report.fourier_map import METRICS, Example, FourierMap
+from robustbench_lite.report.plot_legend import TITLE_LINE, broken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_TITLE: Final = 7.5
+_LABEL: Final = 1.3
+"""Inches that the axis's label needs, below which one map of a row carries it for all."""
 
 
 def plot_fourier_heatmap(
@@ -59,10 +64,11 @@ def plot_fourier_heatmap(
             draw_map(axis, one.values, ticks=3 if places["side"] > 2 else 1, vmin=low, vmax=top)
             for axis, one in zip(axes, panels.values(), strict=True)
         ]
-        for axis, title in zip(axes, panels, strict=True):
+        for axis, title in zip(axes, _titles(panels, places["side"]), strict=True):
             axis.set_title(title, pad=3)
-            axis.set_xlabel("horizontal (cycles/image)", labelpad=1.5)
             axis.yaxis.tick_right()
+            if places["side"] > _LABEL or axis is axes[len(axes) // 2]:
+                axis.set_xlabel("horizontal (cycles/image)", labelpad=1.5)
             if axis is not axes[-1]:
                 axis.set_yticklabels([])
         # On the right, where no line from an example crosses it.
@@ -105,8 +111,13 @@ def _places(
     side = (width - left - right - gap * (len(panels) - 1)) / len(panels)
     below = 0.32 + (NOTE_LINE * (note.count("\n") + 1) + 0.05 if note else 0.0)
     tall = side * rows / columns
-    figure.set_figheight(tall + below + (0.2 if any(panels) else 0.05))
+    lines = max(title.count("\n") for title in _titles(panels, side))
+    figure.set_figheight(tall + below + (0.2 + TITLE_LINE * lines if any(panels) else 0.05))
     return {"left": left, "side": side, "tall": tall, "below": below, "gap": gap}
+
+
+def _titles(panels: Mapping[str, FourierMap], side: float) -> list[str]:
+    return [broken(title, side, _TITLE) for title in panels]
 
 
 def _axes(

@@ -7,6 +7,7 @@ Okabe-Ito set (lines), which colour-blind readers can tell apart; viridis keeps 
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,14 +46,20 @@ _LETTERS_PER_INCH = 21.5
 
 
 @contextmanager
-def blank_figure(width: float) -> Iterator[Figure]:
-    """A figure of this width in inches, drawn in this style whatever the caller's own settings are."""
+def blank_figure(width: float, *, formulas: bool = False) -> Iterator[Figure]:
+    """A figure of this width in inches, drawn in this style whatever the caller's own settings are.
+
+    Args:
+        width: in inches.
+        formulas: set what stands between dollar signs as a formula. Names of models are to be left as they
+            are; powers of ten on a logarithmic scale need it.
+    """
     import matplotlib
     from matplotlib.figure import Figure as NewFigure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update({**_STYLE, "text.parse_math": formulas})
         yield NewFigure(figsize=(width, width), dpi=300)
 
 
@@ -99,11 +106,17 @@ def _ticks(count: int, most: int) -> list[int]:
 
 
 def percent(axis: Any) -> None:
-    """Show an axis of fractions in percent."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    """Show an axis of fractions in percent, with the decimals that its ticks need."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    def label(value: float, place: int | None = None) -> str:
+        ticks = axis.get_majorticklocs()
+        step = 100 * float(min(np.diff(ticks), default=1.0))
+        decimals = next((d for d in range(6) if math.isclose(step * 10**d, round(step * 10**d))), 6)
+        return f"{100 * value:z.{decimals}f}%"
+
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(label))
 
 
 def wrapped(text: str, width: float) -> str:

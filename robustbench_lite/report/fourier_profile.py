@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robustbench_lite.report.fourier import checked_maps
@@ -16,6 +17,8 @@ from robustbench_lite.report.fourier_canvas import (
     write_note,
 )
 from robustbench_lite.report.fourier_map import METRICS, FourierMap
+from robustbench_lite.report.plot_legend import legend_above, legend_height
+from robustbench_lite.report.plot_style import looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,11 +38,14 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
     panels = checked_maps(maps)
     first = next(iter(panels.values()))
     text = wrapped(_note(first), COLUMN) if note else ""
+    names = looks(list(panels)) if len(panels) > 1 else {}
+    lines = {title: replace(look, marker="", dashes="-") for title, look in names.items()}
+    above = legend_height(lines, COLUMN) if lines else 0.06
     with blank_figure(COLUMN) as figure:
         bottom = 0.34 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0)
-        height = 1.75 + bottom
+        height = 1.69 + above + bottom
         figure.set_figheight(height)
-        axis = figure.add_axes((0.155, bottom / height, 0.815, 1 - (bottom + 0.06) / height))
+        axis = figure.add_axes((0.155, bottom / height, 0.815, 1 - (bottom + above) / height))
         for colour, (title, one) in zip(LINES * len(panels), panels.items(), strict=False):
             line = one.profile
             axis.fill_between(line.radius, line.low, line.high, color=colour, alpha=0.22, linewidth=0)
@@ -55,8 +61,8 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
         axis.locator_params(axis="x", integer=True)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-        if len(panels) > 1:
-            axis.legend(frameon=False, loc="best", handlelength=1.4)
+        if lines:
+            legend_above(figure, lines)
         write_note(figure, text)
     return figure
 

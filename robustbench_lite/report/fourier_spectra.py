@@ -51,7 +51,7 @@ def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
     width = COLUMN if columns <= 2 else TEXT_WIDTH
     text = wrapped(_note(spectra), width) if note else ""
     below = 0.33 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0)
-    with blank_figure(width) as figure:
+    with blank_figure(width, formulas=True) as figure:
         axes, bar = _axes(figure, len(spectra), rows, columns, below)
         images = []
         for axis, one, share in zip(axes, spectra, shares, strict=True):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from robustbench_lite.report.content import Run
 from robustbench_lite.report.fourier_canvas import percent
 from robustbench_lite.report.layouts import SHORT_NAMES
-from robustbench_lite.report.plot_style import RULE, Look, legend_of, sheet, tidy
+from robustbench_lite.report.plot_legend import legend_above, legend_height
+from robustbench_lite.report.plot_style import RULE, Look, sheet, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW = 0.2
+_RUN = 0.07
+_WIDTH = 5.2
 
 
 def plot_flips(
@@ -39,13 +42,16 @@ def plot_flips(
             places[name] = at
             at += 1
         at += 0.5 if names else 0
-    with sheet(_ROW * at + 0.6, width=5.2) as figure:
+    shown = {run.title: looks[run.title] for run in runs}
+    above = legend_height(shown, _WIDTH) + 0.06
+    row = max(_ROW, 0.05 + _RUN * len(runs))
+    with sheet(row * at + 0.32 + above, width=_WIDTH) as figure:
         axis = figure.subplots()
         tidy(axis, grid="x")
         axis.hlines(
             list(places.values()), 0, 1, color=RULE, linewidth=0.4, transform=axis.get_yaxis_transform()
         )
-        apart = 0.5 / max(1, len(runs))
+        apart = 0.6 / max(1, len(runs))
         for number, run in enumerate(runs):
             look = looks[run.title]
             shift = apart * (number - (len(runs) - 1) / 2)
@@ -67,7 +73,6 @@ def plot_flips(
         percent(axis.xaxis)
         axis.tick_params(axis="y", length=0)
         height = float(figure.get_figheight())
-        figure.subplots_adjust(left=0.115, right=0.985, top=1 - 0.24 / height, bottom=0.32 / height)
-        shown = {run.title: looks[run.title] for run in runs}
-        legend_of(axis, shown, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, borderaxespad=0.2)
+        figure.subplots_adjust(left=0.115, right=0.985, top=1 - above / height, bottom=0.32 / height)
+        legend_above(figure, shown)
     return figure

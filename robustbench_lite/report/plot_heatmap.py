@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from robustbench_lite.reference.names import SEVERITIES
 from robustbench_lite.report.content import Run
+from robustbench_lite.report.fourier_canvas import TEXT_WIDTH
 from robustbench_lite.report.layouts import SHORT_NAMES
+from robustbench_lite.report.plot_legend import TITLE_LINE, broken
 from robustbench_lite.report.plot_style import PAPER, sheet
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _PANELS: Final = 3
 _CELL: Final = 0.158
+_TITLE: Final = 7.5
 _DARK: Final = "#010101"
 _BRIGHT: Final = "#fdfdfd"
 
@@ -33,32 +36,38 @@ def plot_error_heatmap(runs: Sequence[Run], groups: Mapping[str, Sequence[str]])
         groups: heading -> corruptions, in order.
     """
     names = [name for group in groups.values() for name in group]
-    panels: dict[str, Floats] = {run.title: _errors(run, names) for run in runs}
-    if len(panels) == 2:
-        first, second = panels.values()
-        panels[" - ".join(reversed(list(panels)))] = second - first
+    panels = [_errors(run, names) for run in runs]
+    if len(runs) == 2:
+        panels.append(panels[1] - panels[0])
     rows = -(-len(panels) // _PANELS)
     columns = min(len(panels), _PANELS)
     side = _CELL * len(names)
     breaks = np.cumsum([len(group) for group in groups.values()])[:-1]
-    with sheet(rows * (side + 0.42) + 0.1, width=6.75 if columns > 1 else 3.6) as figure:
+    width = TEXT_WIDTH if columns > 1 else 3.6
+    room = (0.995 * width - 0.5) / (columns + 0.05 * (columns - 1))
+    titles = [broken(run.title, room, _TITLE) for run in runs]
+    titles += ["difference (second - first)"] if len(runs) == 2 else []
+    over = 0.2 + TITLE_LINE * max(title.count("\n") for title in titles)
+    height = rows * (side + over + 0.22) + 0.1
+    with sheet(height, width=width) as figure:
         axes = figure.subplots(rows, columns, squeeze=False)
         for place, axis in enumerate(axes.flat):
             if place >= len(panels):
                 axis.set_axis_off()
                 continue
-            title, values = list(panels.items())[place]
-            difference = len(runs) == 2 and place == 2
-            _panel(axis, values, difference=difference)
+            _panel(axis, panels[place], difference=len(runs) == 2 and place == 2)
             for edge in breaks:
                 axis.axhline(edge, color=PAPER, linewidth=2.5)
             labels = [SHORT_NAMES.get(name, name) for name in names] if place % columns == 0 else []
             axis.set_yticks(np.arange(len(names)) + 0.5 if labels else [], labels)
-            axis.set_title(title if not difference else "difference (second - first)", loc="left")
-        height = float(figure.get_figheight())
-        left = 0.5 / float(figure.get_figwidth())
+            axis.set_title(titles[place], loc="left", fontsize=_TITLE)
         figure.subplots_adjust(
-            left=left, right=0.995, top=1 - 0.2 / height, bottom=0.3 / height, wspace=0.05, hspace=0.42 / side
+            left=0.5 / width,
+            right=0.995,
+            top=1 - over / height,
+            bottom=0.3 / height,
+            wspace=0.05,
+            hspace=(over + 0.22) / side,
         )
     return figure
 

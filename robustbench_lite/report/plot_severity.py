@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.reference.names import SEVERITIES, VALIDATION_CORRUPTIONS
 from robustbench_lite.report.content import Run
-from robustbench_lite.report.fourier_canvas import percent
+from robustbench_lite.report.fourier_canvas import TEXT_WIDTH, percent
 from robustbench_lite.report.layouts import SHORT_NAMES
-from robustbench_lite.report.plot_style import MUTED, Look, legend_of, sheet, tidy
+from robustbench_lite.report.plot_legend import legend_above, legend_height
+from robustbench_lite.report.plot_style import MUTED, Look, sheet, tidy
 from robustbench_lite.results import Results
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def plot_errors_by_severity(
     """
     rows = _rows(groups)
     top = 0.0
-    with sheet(_PANEL * len(rows) + 0.3) as figure:
+    shown = {run.title: looks[run.title] for run in runs}
+    above = legend_height(shown, TEXT_WIDTH) + 0.2
+    with sheet(_PANEL * len(rows) + 0.1 + above) as figure:
         axes = figure.subplots(len(rows), _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for row, (heading, names) in enumerate(rows):
             for column in range(_COLUMNS):
@@ -57,16 +60,11 @@ def plot_errors_by_severity(
             last = max(row for row, (_, names) in enumerate(rows) if column < len(names))
             axes[last][column].tick_params(labelbottom=True)
             axes[last][column].set_xlabel("severity", labelpad=1)
-        shown = {run.title: looks[run.title] for run in runs}
-        if (free := next((i for i, (_, names) in enumerate(rows) if len(names) < _COLUMNS), None)) is None:
-            figure.subplots_adjust(left=0.085, right=0.99, top=0.93, bottom=0.07, hspace=0.3, wspace=0.1)
-            legend_of(axes[0][0], shown, loc="lower left", bbox_to_anchor=(0, 1.15), ncols=3)
-        else:
-            edge = 0.22 / float(figure.get_figheight())
-            figure.subplots_adjust(
-                left=0.085, right=0.99, top=1 - edge, bottom=1.7 * edge, hspace=0.3, wspace=0.1
-            )
-            legend_of(axes[free][_COLUMNS - 1], shown, loc="center left")
+        height = float(figure.get_figheight())
+        figure.subplots_adjust(
+            left=0.085, right=0.99, top=1 - above / height, bottom=0.37 / height, hspace=0.3, wspace=0.1
+        )
+        legend_above(figure, shown)
     return figure
 
 
@@ -120,7 +118,10 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 
 def plot_calibration_by_severity(runs: Sequence[Run], looks: Mapping[str, Look]) -> Figure:
     """Calibration errors, Brier score and NLL against severity, each the mean over corruptions."""
-    with sheet(1.95) as figure:
+    shown = {run.title: looks[run.title] for run in runs}
+    above = legend_height(shown, TEXT_WIDTH) + 0.2
+    height = 1.5 + above
+    with sheet(height) as figure:
         axes = figure.subplots(1, len(_CALIBRATION))
         for axis, (score, title) in zip(axes, _CALIBRATION.items(), strict=True):
             tidy(axis)
@@ -136,9 +137,10 @@ def plot_calibration_by_severity(runs: Sequence[Run], looks: Mapping[str, Look])
             axis.set_xlabel("severity", labelpad=1)
             if score in _PERCENTAGES:
                 percent(axis.yaxis)
-        figure.subplots_adjust(left=0.05, right=0.99, top=0.76, bottom=0.18, wspace=0.28)
-        shown = {run.title: looks[run.title] for run in runs}
-        legend_of(axes[0], shown, loc="lower left", bbox_to_anchor=(-0.1, 1.17), ncols=4, borderaxespad=0)
+        figure.subplots_adjust(
+            left=0.05, right=0.99, top=1 - above / height, bottom=0.35 / height, wspace=0.28
+        )
+        legend_above(figure, shown)
     return figure
 
 

@@ -7,7 +7,7 @@ Okabe-Ito set; markers and line styles tell models apart without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -93,11 +93,3 @@ def tidy(axis: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
     axis.tick_params(length=2, pad=1.5, width=0.6)
     axis.set_axisbelow(True)
     axis.grid(axis=grid, color=RULE, linewidth=0.4)
-
-
-def legend_of(axis: Axes, models: Mapping[str, Look], **options: Any) -> None:
-    """The models' names with their lines."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], label=model, **look.line) for model, look in models.items()]
-    axis.legend(handles=handles, frameon=False, handlelength=2.6, **options)

@@ -9,21 +9,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS, TEST_PERTURBATIONS
 from robustbench_lite.report.comparison import Comparison, Difference
 from robustbench_lite.report.content import Answer, Content, Example, Examples, Reliability, Run, Section
 from robustbench_lite.report.findings import findings
+from robustbench_lite.report.fourier import plot_fourier_heatmap
+from robustbench_lite.report.fourier_canvas import percent
 from robustbench_lite.report.fourier_map import FourierMap, RadialProfile
+from robustbench_lite.report.fourier_profile import plot_radial_profile
 from robustbench_lite.report.page import write_report
+from robustbench_lite.report.plot_flips import plot_flips
 from robustbench_lite.report.plot_heatmap import plot_error_heatmap
+from robustbench_lite.report.plot_legend import broken, fitted, legend_height, text_inches
+from robustbench_lite.report.plot_reliability import plot_reliability
 from robustbench_lite.report.plot_severity import (
     by_severity,
     plot_calibration_by_severity,
     plot_errors_by_severity,
     wilson,
 )
-from robustbench_lite.report.plot_style import looks
+from robustbench_lite.report.plot_style import INK, looks
 from robustbench_lite.report.svg import inline_svg
 from robustbench_lite.results import CellResult, Results
 
@@ -256,6 +266,121 @@ def test_a_panel_a_corruption_and_none_is_lost() -> None:
     line = figure.axes[0].lines[0]
     assert line.get_xdata().tolist() == [0, 1, 2, 3, 4, 5]
     assert line.get_ydata() == pytest.approx([0.05, 0.15, 0.2, 0.25, 0.3, 0.35])
+
+
+def drawn_names(figure) -> list[tuple[str, Bbox]]:
+    """Where models' names stand in a figure, in pixels."""
+    figure.dpi = 150
+    figure.canvas = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_text().startswith(("net", "augmix", "xxx"))]
+    return [(text.get_text(), text.get_window_extent()) for text in texts]
+
+
+def beyond_the_paper(figure) -> list[str]:
+    """Models' names that reach over an edge of the figure by more than a pixel."""
+    width, height = 150 * figure.get_size_inches()
+    paper = Bbox.from_extents(-1, -1, width + 1, height + 1)
+    return [
+        text for text, box in drawn_names(figure) if not all(paper.contains(*end) for end in box.get_points())
+    ]
+
+
+def overprints(figure) -> list[tuple[str, str]]:
+    """Pairs of models' names that cover one another."""
+    names = drawn_names(figure)
+    return [
+        (first, second)
+        for place, (first, one) in enumerate(names)
+        for second, other in names[:place]
+        if one.overlaps(other)
+    ]
+
+
+NAMES = {
+    "short": "net {}",
+    "long": "augmix-wide-resnet-40-2-with-a-long-name-{}-final.pt",
+    "endless": "x" * 300 + "{}",
+}
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("pattern", NAMES.values(), ids=NAMES)
+def test_names_fit_their_figures_however_many_and_long_they_are(count: int, pattern: str) -> None:
+    names = [pattern.format(place) for place in range(count)]
+    runs, look = [corruption_run(name) for name in names], looks(names)
+    groups = {"Noise": TEST_CORRUPTIONS[:3], "Blur": TEST_CORRUPTIONS[3:7]}
+    flips = [perturbation_run(name) for name in names]
+    figures = [
+        plot_errors_by_severity(runs, groups, look),
+        plot_error_heatmap(runs, groups),
+        plot_calibration_by_severity(runs, look),
+        plot_reliability(runs, look),
+        plot_flips(flips, {"All": TEST_PERTURBATIONS}, look),
+        plot_fourier_heatmap(dict.fromkeys(names[:5], fourier_map())),
+        plot_radial_profile(dict.fromkeys(names[:5], fourier_map())),
+    ]
+    for figure in figures:
+        assert beyond_the_paper(figure) == []
+        assert overprints(figure) == []
+
+
+def test_a_legend_has_the_rows_that_its_names_need() -> None:
+    def rows(pattern: str) -> float:
+        return legend_height(looks([pattern.format(place) for place in range(5)]), 6.75)
+
+    assert rows("net {}") == legend_height(looks(["net"]), 6.75)
+    assert rows(NAMES["endless"]) > rows(NAMES["long"]) > rows(NAMES["short"])
+
+
+def test_a_name_is_shortened_in_its_middle_and_broken_before_that() -> None:
+    assert fitted("short", 2, 7) == "short"
+    short = fitted("begin-" + "x" * 90 + "-end", 1, 7)
+    assert short.startswith("begin-")
+    assert short.endswith("-end")
+    assert "…" in short
+    assert text_inches(short, 7) <= 1
+    name = "a-name-of-some-forty-letters-to-be-broken"
+    assert broken(name, 1, 7).replace("\n", "") == name
+    assert all(text_inches(line, 7) <= 1 for line in broken(name * 3, 1, 7).split("\n"))
+
+
+def test_calibration_errors_are_ink_beside_each_model_s_marker() -> None:
+    names = [str(place) for place in range(7)]
+    figure = plot_reliability([corruption_run(name) for name in names], looks(names))
+    numbers = [text for text in figure.axes[0].texts if text.get_text() == "2.5"]
+    assert len(numbers) == 7
+    assert {text.get_color() for text in numbers} == {INK}
+    assert all(text.get_position()[1] > 1 for text in numbers)
+
+
+def test_dollar_signs_in_names_are_letters() -> None:
+    name = r"bad $\frac$ name"
+    run = corruption_run(name)
+    figures = [
+        plot_calibration_by_severity([run], looks([name])),
+        plot_error_heatmap([run], {"Noise": ("fog",)}),
+    ]
+    for figure in [*figures, plot_fourier_heatmap({name: fourier_map()})]:
+        assert "$" in inline_svg(figure, "name", "title")
+
+
+@pytest.mark.parametrize(
+    ("top", "labels"),
+    [
+        (0.011, ["0.0%", "0.2%", "0.4%", "0.6%", "0.8%", "1.0%"]),
+        (0.101, ["0%", "2%", "4%", "6%", "8%", "10%"]),
+        (0.62, ["0%", "20%", "40%", "60%"]),
+    ],
+)
+def test_percentages_have_the_decimals_of_their_ticks(top: float, labels: list[str]) -> None:
+    axis = Figure().subplots()
+    axis.set_ylim(0, top)
+    percent(axis.yaxis)
+    formatter = axis.yaxis.get_major_formatter()
+    ticks = [value for value in axis.get_yticks() if 0 <= value <= top]
+    assert [formatter(value) for value in ticks] == labels
+    assert ticks == pytest.approx([float(label[:-1]) / 100 for label in labels])
 
 
 def test_two_models_have_a_panel_of_their_difference_and_three_have_not() -> None:
