@@ -13,6 +13,9 @@ from robustbench_lite.errors import UnknownName
 from robustbench_lite.report.table import Column, Row, Table, Value, groups, is_text
 
 _NOTE_WIDTH: Final = 110
+_LEAST_FOOTNOTE: Final = 60
+_MARKS: Final = ("†", "≈", "*")
+"""What opens a note that explains a mark in the table."""
 
 _LATEX_SPECIAL: Final = str.maketrans(
     {
@@ -29,6 +32,11 @@ _LATEX_SPECIAL: Final = str.maketrans(
         "—": "---",
         "†": r"$^\dagger$",
         "×": r"$\times$",
+        "≈": r"$\approx$",
+        "<": r"$<$",
+        ">": r"$>$",
+        "|": r"$|$",
+        "…": r"\ldots{}",
     }
 )
 
@@ -200,10 +208,24 @@ def _latex(table: Table) -> str:
             r"\midrule",
             *lines[1:],
             r"\bottomrule",
+            *_latex_footnotes(table),
             r"\end{tabular}",
-            *(f"% {note}" for note in table.notes),
+            *(f"% {note}" for note in table.notes if not note.startswith(_MARKS)),
         ]
     )
+
+
+def _latex_footnotes(table: Table) -> list[str]:
+    """Below the last rule, what the marks in the table mean, in lines about as wide as the table."""
+    columns = table.shown
+    widths = _widths(columns, [[column.title for column in columns], *table.lines()])
+    wide = max(_LEAST_FOOTNOTE, sum(widths) + 2 * len(widths))
+    marked = [note for note in table.notes if note.startswith(_MARKS)]
+    return [
+        rf"\multicolumn{{{len(columns)}}}{{l}}{{\footnotesize {_escaped(line)}}} \\"
+        for note in marked
+        for line in textwrap.wrap(note, wide)
+    ]
 
 
 def _latex_groups(spans: Sequence[tuple[str, int]]) -> list[str]:

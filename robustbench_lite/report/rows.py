@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from robustbench_lite.reference.names import SEVERITIES
 from robustbench_lite.results import Results
 
 MEASURED = "measured"
+BASELINE = "Hendrycks & Dietterich 2019, the baseline: 100 by definition"
 PUBLISHED_MARK = " †"
 ESTIMATED_MARK = " ≈"
 
@@ -126,6 +127,25 @@ def published_row(row: PublishedRow) -> ReportRow:
         clean_error=row.clean_error,
         scores={name: value for name, value in row.other.items() if name in same},
         source=row.source,
+        mark=PUBLISHED_MARK,
+    )
+
+
+def baseline_row(suite: str, names: Sequence[str]) -> ReportRow | None:
+    """AlexNet, which is 100 % by definition where a suite's scores are divided by its own; else None.
+
+    Args:
+        suite: name.
+        names: corruptions or perturbations of the table.
+    """
+    if suite not in ("imagenet-c", "imagenet-p"):
+        return None
+    return ReportRow(
+        model="AlexNet",
+        values=dict.fromkeys(names, 1.0),
+        mean=1.0,
+        clean_error=reference.baseline_clean_error() if suite == "imagenet-c" else None,
+        source=BASELINE,
         mark=PUBLISHED_MARK,
     )
 

@@ -16,6 +16,7 @@ from robustbench_lite.report.rows import (
     MEASURED,
     PUBLISHED_MARK,
     ReportRow,
+    baseline_row,
     measured_rows,
     published_row,
 )
@@ -25,6 +26,7 @@ from robustbench_lite.results import ESTIMATED, Results
 
 _LABEL = Column("model", "Model")
 _SOURCE = Column("source", "Source", hidden=True)
+_STARRED = "* AutoAugment without the operations that overlap with the corruptions of the -C suites."
 _SAID: Mapping[str, str] = {PUBLISHED_MARK: "published: ", ESTIMATED_MARK: ""}
 
 _SCORES = (
@@ -100,7 +102,9 @@ def results_table(results: Sequence[Results], *, published: bool = False, paper:
     layout = suite_layout(suites[0], results[0].choices.get("perturbation_list", "snow"))
     measured = [row for result in results for row in measured_rows(result, layout.mean_key)]
     theirs = [published_row(row) for row in reference.published_rows(suites[0], paper=paper)]
-    theirs = theirs if published else []
+    names = [*layout.names, *(name for name in layout.extra if any(name in row.values for row in measured))]
+    below = baseline_row(suites[0], names)
+    theirs = [*([below] if below else []), *theirs] if published else []
     tables = [paper_table([*measured, *(row for row in theirs if row.values)], layout)]
     return _report(tables, measured, theirs, results, "Headline scores", layout.mean_key)
 
@@ -213,10 +217,15 @@ def _only_estimates(scores: Mapping[str, float]) -> dict[str, float]:
 
 def _paper_notes(rows: Sequence[ReportRow], layout: Layout) -> list[str]:
     notes = [layout.note]
-    notes += [f"{NO_VALUE} no mean for {row.model}: {row.missing}." for row in rows if row.missing]
+    lacking = dict.fromkeys(row.missing for row in rows if row.missing)
+    notes += [f"{NO_VALUE} no mean for {_models(rows, reason)}: {reason}." for reason in lacking]
     if any(_clean(row) is None or not set(layout.names) <= set(row.values) for row in rows):
         notes.append(f"{NO_VALUE} not evaluated, or not published.")
     return notes + _source_notes(rows)
+
+
+def _models(rows: Sequence[ReportRow], missing: str) -> str:
+    return ", ".join(row.model for row in rows if row.missing == missing)
 
 
 def _clean(row: ReportRow) -> float | None:
@@ -229,7 +238,10 @@ def _source_notes(rows: Sequence[ReportRow]) -> list[str]:
     for row in rows:
         if row.source != MEASURED and row.source not in sources.setdefault(row.mark, []):
             sources[row.mark].append(row.source)
-    return [f"{mark.strip()} {_SAID[mark]}{'; '.join(_merged(found))}." for mark, found in sources.items()]
+    starred = any(row.source != MEASURED and "AutoAugment*" in row.model for row in rows)
+    return [
+        f"{mark.strip()} {_SAID[mark]}{'; '.join(_merged(found))}." for mark, found in sources.items()
+    ] + ([_STARRED] if starred else [])
 
 
 def _merged(sources: Sequence[str]) -> list[str]:

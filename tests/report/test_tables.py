@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -102,14 +104,37 @@ def test_published_rows_are_marked_and_named():
     text = results_table([run(summary={"mce": 0.7})], published=True).render("text")
     augmix = line_of(text, "AugMix, ResNet-50")
     assert " ".join(augmix[2:]) == "† 22.4 65 66 67 70 80 66 66 75 72 67 58 58 79 69 69 68.4"
-    assert "† published: AugMix (arXiv 1912.02781), Table 2." in text
+    assert "† published: AugMix (arXiv 1912.02781), Table 2;" in text
     assert "†" not in results_table([run()]).render("text")
 
 
 def test_published_rows_say_their_source_in_csv():
     rows = csv_rows(results_table([run()], published=True))
     assert [row["source"] for row in rows].count("AugMix (arXiv 1912.02781), Table 2") == 8
-    assert rows[1]["model"] == "Standard, ResNet-50"
+    assert [row["model"] for row in rows[1:3]] == ["AlexNet", "Standard, ResNet-50"]
+
+
+def test_alexnet_stands_beside_what_is_divided_by_it():
+    report = results_table([run(names=(*TEST_CORRUPTIONS, "saturate"))], published=True)
+    assert line_of(report.render("text"), "AlexNet")[1:] == ["†", "43.5", *["100"] * 15, "100.0", "100"]
+    rates = line_of(results_table([flips()], published=True).render("text"), "AlexNet")
+    assert rates[1:] == ["†", "—", *["100"] * 10, "100.0", *["100"] * 4]
+    assert "AlexNet" not in results_table([run("cifar10-c")], published=True).render("text")
+    assert "AlexNet †" not in results_table([run()]).render("text")
+
+
+def test_the_star_of_autoaugment_is_explained_where_it_is_shown():
+    star = "* AutoAugment without the operations that overlap"
+    assert star in drawn(run(), published=True)
+    assert star in drawn(run("cifar10-c"), published=True)
+    assert star not in drawn(run(), published=True, paper="robustbench")
+
+
+def test_models_that_lack_a_mean_for_one_reason_share_a_note():
+    missing = {"names": TEST_CORRUPTIONS[:14], "missing": ("jpeg_compression/1",)}
+    text = drawn(run(name="one", **missing), run(name="two", **missing))
+    assert text.count("no mean for") == 1
+    assert "no mean for one, two: no files for jpeg_compression/1." in text
 
 
 def test_other_papers_are_offered():
@@ -280,12 +305,50 @@ def test_latex_is_booktabs_and_escaped():
         r"\cmidrule(lr){2-3}",
         r"Model & A\_B & C \\",
         r"\midrule",
-        r"x|y\_1 & 50.0 & --- \\",
+        r"x$|$y\_1 & 50.0 & --- \\",
         r"z & \textbf{25.0} & 12.5 \\",
         r"\bottomrule",
         r"\end{tabular}",
         "% A note of 5 %.",
     ]
+
+
+MARKED = Table(
+    "t",
+    (Column("m", "Model"), Column("e", "E <1|2>")),
+    (Row({"m": "a…b", "e": 0.5}, mark=" †"), Row({"m": "*", "estimated_e": 0.25}, mark=" ≈")),
+    ("A definition.", "† published: " + "a long source, " * 5 + "an end.", "≈ estimated.", "* a star."),
+)
+
+
+def test_latex_sets_the_notes_of_marks_in_the_table_and_leaves_definitions_to_a_caption():
+    lines = render([MARKED], "latex").splitlines()
+    below = lines[lines.index(r"\bottomrule") + 1 :]
+    assert below == [
+        r"\multicolumn{2}{l}{\footnotesize $^\dagger$ published: a long source, a long source, a long source, a"
+        r"} \\",
+        r"\multicolumn{2}{l}{\footnotesize long source, a long source, an end.} \\",
+        r"\multicolumn{2}{l}{\footnotesize $\approx$ estimated.} \\",
+        r"\multicolumn{2}{l}{\footnotesize * a star.} \\",
+        r"\end{tabular}",
+        "% A definition.",
+    ]
+    assert r"E $<$1$|$2$>$" in lines[3]
+
+
+def test_latex_compiles(tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex on this machine")
+    estimate = {"budget": 0.05, "images": 500, "of": 10000, "seed": 3}
+    record = {"model": {"name": r"<a|b> $\frac{_^~…"}, "estimate": estimate}
+    report = results_table([run(provenance=record, summary={"estimated_mce": 0.7})], published=True)
+    body = report.render("latex") + "\n\n" + render([MARKED], "latex")
+    (tmp_path / "t.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}" + f"\n{body}\n" + r"\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_equal_printed_numbers_are_both_best():
