@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.errors import InvalidInput
@@ -18,16 +19,20 @@ from robustbench_lite.report.fourier_canvas import (
     wrapped,
     write_note,
 )
+from robustbench_lite.report.fourier_grid import GAP, Grid, columns_of, in_lines
 from robustbench_lite.report.fourier_map import METRICS, Example, FourierMap
-from robustbench_lite.report.plot_legend import TITLE_LINE, broken
+from robustbench_lite.report.plot_legend import TITLE_LINE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _TITLE: Final = 7.5
-_LABEL: Final = 1.3
-"""Inches that the axis's label needs, below which one map of a row carries it for all."""
+_MOST: Final = 4
+"""Maps a row."""
+
+_WIDE: Final = 2
+"""Inches from which a map has room for several frequencies on either side of zero."""
 
 
 def plot_fourier_heatmap(
@@ -37,7 +42,7 @@ def plot_fourier_heatmap(
     examples: bool = True,
     note: bool = True,
 ) -> Figure:
-    """Heatmaps side by side on one colour scale, beside perturbed images that point to their cells.
+    """Heatmaps, four a row at most, on one colour scale, beside perturbed images that point to their cells.
 
     Args:
         maps: one map, or several by their titles, all of one metric, norm and map size.
@@ -57,29 +62,25 @@ def plot_fourier_heatmap(
     shown = first.examples if examples else ()
     width = COLUMN if len(panels) == 1 else TEXT_WIDTH
     text = wrapped(_note(first), width) if note else ""
+    grid = _grid(panels, width, examples=bool(shown), note=text)
     with blank_figure(width) as figure:
-        places = _places(figure, panels, examples=bool(shown), note=text)
-        axes, pictures, bar = _axes(figure, len(panels), len(shown), places)
+        axes = grid.axes(figure, ticks="right")
+        write_note(figure, text)
+        ticks = 3 if grid.side > _WIDE else 1
         images = [
-            draw_map(axis, one.values, ticks=3 if places["side"] > 2 else 1, vmin=low, vmax=top)
+            draw_map(axis, one.values, ticks=ticks, vmin=low, vmax=top)
             for axis, one in zip(axes, panels.values(), strict=True)
         ]
-        for axis, title in zip(axes, _titles(panels, places["side"]), strict=True):
+        for axis, title in zip(axes, _titles(panels, grid.side), strict=True):
             axis.set_title(title, pad=3)
-            axis.yaxis.tick_right()
-            if places["side"] > _LABEL or axis is axes[len(axes) // 2]:
-                axis.set_xlabel("horizontal (cycles/image)", labelpad=1.5)
-            if axis is not axes[-1]:
-                axis.set_yticklabels([])
         # On the right, where no line from an example crosses it.
-        axes[-1].yaxis.set_label_position("right")
-        axes[-1].set_ylabel("vertical (cycles/image)", labelpad=1)
-        for axis, example in zip(pictures, shown, strict=True):
+        grid.label(figure, vertical_at=width - 0.7)
+        for axis, example in zip(_pictures(figure, grid, len(shown)), shown, strict=True):
             _draw_example(figure, axis, axes[0], example)
+        bar = grid.bar(figure, from_right=0.6)
         scale = figure.colorbar(images[0], cax=bar, extend="neither" if vmax is None else "max")
         percent(scale.ax.yaxis)
         scale.set_label(METRICS[first.metric], labelpad=2)
-        write_note(figure, text)
     return figure
 
 
@@ -101,42 +102,36 @@ def checked_maps(maps: FourierMap | Mapping[str, FourierMap]) -> dict[str, Fouri
     return panels
 
 
-def _places(
-    figure: Figure, panels: Mapping[str, FourierMap], *, examples: bool, note: str
-) -> dict[str, float]:
-    """Places in inches: the maps' sides and the margins; sets the figure's height."""
+def _grid(panels: Mapping[str, FourierMap], width: float, *, examples: bool, note: str) -> Grid:
+    """Places of the maps, beside the examples and above the note."""
     rows, columns = next(iter(panels.values())).values.shape
-    width = float(figure.get_figwidth())
-    left, right, gap = (0.84 if examples else 0.06), 0.94, 0.08
-    side = (width - left - right - gap * (len(panels) - 1)) / len(panels)
     below = 0.32 + (NOTE_LINE * (note.count("\n") + 1) + 0.05 if note else 0.0)
-    tall = side * rows / columns
-    lines = max(title.count("\n") for title in _titles(panels, side))
-    figure.set_figheight(tall + below + (0.2 + TITLE_LINE * lines if any(panels) else 0.05))
-    return {"left": left, "side": side, "tall": tall, "below": below, "gap": gap}
+    grid = Grid(
+        count=len(panels),
+        columns=columns_of(len(panels), _MOST),
+        shape=(rows, columns),
+        width=width,
+        left=0.84 if examples else 0.1,
+        right=1.06,
+        below=below,
+        title=0.07,
+    )
+    lines = max(title.count("\n") for title in _titles(panels, grid.side))
+    return replace(grid, title=0.2 + TITLE_LINE * lines) if any(panels) else grid
 
 
 def _titles(panels: Mapping[str, FourierMap], side: float) -> list[str]:
-    return [broken(title, side, _TITLE) for title in panels]
+    return [in_lines(title, side, _TITLE) for title in panels]
 
 
-def _axes(
-    figure: Figure, panels: int, examples: int, place: Mapping[str, float]
-) -> tuple[list[Axes], list[Axes], Axes]:
-    """Axes of the maps, of the example images and of the colour bar."""
-    width, height = float(figure.get_figwidth()), float(figure.get_figheight())
-
-    def at(left: float, bottom: float, wide: float, tall: float) -> Axes:
-        return figure.add_axes((left / width, bottom / height, wide / width, tall / height))
-
-    step = place["side"] + place["gap"]
-    maps = [at(place["left"] + k * step, place["below"], place["side"], place["tall"]) for k in range(panels)]
-    each = min(0.7, (place["tall"] - 0.08 * (examples - 1)) / examples) if examples else 0.0
-    between = (place["tall"] - examples * each) / (examples - 1) if examples > 1 else 0.0
-    top = place["below"] + place["tall"]
-    pictures = [at(0.03, top - each - k * (each + between), each, each) for k in range(examples)]
-    bar = at(width - 0.54, place["below"], 0.09, place["tall"])
-    return maps, pictures, bar
+def _pictures(figure: Figure, grid: Grid, count: int) -> list[Axes]:
+    """Axes of the example images, beside the first row alone, so that no line crosses another map."""
+    if not count:
+        return []
+    each = min(0.7, (grid.tall - GAP * (count - 1)) / count)
+    step = (grid.tall - each) / max(1, count - 1)
+    top = grid.bottom(0) + grid.tall
+    return [grid.at(figure, 0.05, top - each - k * step, each, each) for k in range(count)]
 
 
 def _draw_example(figure: Figure, axis: Axes, onto: Axes, example: Example) -> None:

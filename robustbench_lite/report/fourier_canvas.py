@@ -43,6 +43,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.fontsize": 6.5,
 }
 _LETTERS_PER_INCH = 21.5
+_EDGE = 0.04
 
 
 @contextmanager
@@ -99,10 +100,10 @@ def draw_map(axis: Axes, values: npt.NDArray[np.float64], *, ticks: int, **optio
 
 
 def _ticks(count: int, most: int) -> list[int]:
-    """Zero and a few round frequencies on either side."""
-    half = (count - 1) // 2
-    step = next((step for step in (1, 2, 5, 10, 20, 30, 50, 100) if half // step <= most), half or 1)
-    return [k * step for k in range(-(half // step), half // step + 1)]
+    """Zero and a few round frequencies on either side, so far from the edge that no label leaves the map."""
+    reach = math.floor((count - 1) // 2 + 0.5 - _EDGE * count)
+    step = next((step for step in (1, 2, 3, 5, 10, 20, 30, 50, 100) if reach // step <= most), reach or 1)
+    return [k * step for k in range(-(reach // step), reach // step + 1)]
 
 
 def percent(axis: Any) -> None:

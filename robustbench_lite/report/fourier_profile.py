@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.report.fourier import checked_maps
 from robustbench_lite.report.fourier_canvas import (
@@ -23,6 +23,9 @@ from robustbench_lite.report.plot_style import looks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_ROOM_BELOW: Final = 0.02
+"""Share of the axis under the lowest value, so that a line at 0 lies above the axis."""
 
 
 def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bool = True) -> Figure:
@@ -54,7 +57,9 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
                 axis.axhline(one.baseline, color=colour, linewidth=0.8, linestyle=(0, (1, 2)))
         _mark_corners(axis, first)
         axis.set_xlim(0, max(1.0, first.profile.radius[-1]))
-        axis.set_ylim(bottom=min(0.0, *first.profile.value))
+        low = min(0.0, *(value for one in panels.values() for value in one.profile.value))
+        high = axis.get_ylim()[1]
+        axis.set_ylim(bottom=low - _ROOM_BELOW * (high - low))
         axis.set_xlabel("spatial frequency (cycles/image)", labelpad=1.5)
         axis.set_ylabel(METRICS[first.metric], labelpad=2)
         percent(axis.yaxis)

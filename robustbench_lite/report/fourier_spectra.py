@@ -17,22 +17,24 @@ from robustbench_lite.report.fourier_canvas import (
     wrapped,
     write_note,
 )
+from robustbench_lite.report.fourier_grid import Grid, columns_of
 from robustbench_lite.report.fourier_map import Spectrum
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DECADES: Final = 4
 """Orders of magnitude of the colour scale."""
 
-_LEFT, _RIGHT, _TOP, _GAP, _TITLE = 0.42, 0.62, 0.2, 0.08, 0.16
+_MOST: Final = 5
+"""Panels a row."""
 
 
 def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
     """How each corruption's change is spread over frequencies: its power spectrum, on one logarithmic scale.
 
-    Each panel is divided by its own sum, so that panels compare where the power lies and not how much it is.
+    Each panel is divided by the change's whole power, also that outside a window, so that panels compare
+    where the power lies and not how much it is.
 
     Raises:
         InvalidInput: no spectrum.
@@ -43,53 +45,38 @@ def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
         raise InvalidInput("there is no spectrum to draw; name at least one corruption")
     from matplotlib.colors import LogNorm
 
-    shares = [one.power / max(float(one.power.sum()), float(np.finfo(float).tiny)) for one in spectra]
+    shares = [one.power / max(one.total, float(np.finfo(float).tiny)) for one in spectra]
     top = max(float(share.max()) for share in shares) or 1.0
     scale_from_to = LogNorm(top / 10**DECADES, top)
-    columns = min(5, len(spectra))
-    rows = -(-len(spectra) // columns)
+    columns = columns_of(len(spectra), _MOST)
     width = COLUMN if columns <= 2 else TEXT_WIDTH
     text = wrapped(_note(spectra), width) if note else ""
-    below = 0.33 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0)
+    grid = Grid(
+        count=len(spectra),
+        columns=columns,
+        shape=(spectra[0].power.shape[0], spectra[0].power.shape[1]),
+        width=width,
+        left=0.42,
+        right=0.66,
+        below=0.33 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0),
+        title=0.18,
+    )
     with blank_figure(width, formulas=True) as figure:
-        axes, bar = _axes(figure, len(spectra), rows, columns, below)
-        images = []
+        axes, images = grid.axes(figure, ticks="left"), []
         for axis, one, share in zip(axes, spectra, shares, strict=True):
             image = draw_map(axis, np.maximum(share, top / 10**DECADES), ticks=1, norm=scale_from_to)
             images.append(image)
             axis.set_title(f"{one.name.replace('_', ' ')} {one.severity}", pad=2.5)
-        scale = figure.colorbar(images[0], cax=bar)
-        scale.set_label("share of the change's power", labelpad=1)
-        height = float(figure.get_figheight())
-        middle = (below + height - _TOP) / 2 / height
-        figure.text(0.03 / width, middle, "vertical (cycles/image)", rotation=90, va="center", ha="left")
-        centre = (_LEFT + width - _RIGHT) / 2 / width
-        figure.text(centre, (below - 0.29) / height, "horizontal (cycles/image)", ha="center", va="bottom")
+        scale = figure.colorbar(images[0], cax=grid.bar(figure, from_right=0.58))
+        scale.set_label("share of the power", labelpad=2.5)
+        grid.label(figure, vertical_at=0.1)
         write_note(figure, text)
     return figure
-
-
-def _axes(figure: Figure, count: int, rows: int, columns: int, below: float) -> tuple[list[Axes], Axes]:
-    """Axes of the panels, row by row, and of the colour bar; sets the figure's height."""
-    width = float(figure.get_figwidth())
-    side = (width - _LEFT - _RIGHT - _GAP * (columns - 1)) / columns
-    height = below + rows * side + (rows - 1) * (_GAP + _TITLE) + _TOP
-    figure.set_figheight(height)
-    axes = []
-    for place in range(count):
-        row, column = divmod(place, columns)
-        left = _LEFT + column * (side + _GAP)
-        bottom = height - _TOP - side - row * (side + _GAP + _TITLE)
-        axis = figure.add_axes((left / width, bottom / height, side / width, side / height))
-        axis.tick_params(labelleft=column == 0, labelbottom=place + columns >= count)
-        axes.append(axis)
-    tall = height - below - _TOP
-    return axes, figure.add_axes((1 - 0.54 / width, below / height, 0.09 / width, tall / height))
 
 
 def _note(spectra: Sequence[Spectrum]) -> str:
     return (
         f"Mean |F(corrupted - clean)|² over n = {spectra[0].n:,} images and three channels, each panel "
-        "divided by its sum; severity behind the name. Frequency 0 is in the centre. Bright: frequencies "
-        "that the corruption changes most."
+        "divided by the change's whole power; severity behind the name. Frequency 0 is in the centre. "
+        "Bright: frequencies that the corruption changes most."
     )

@@ -6,16 +6,22 @@ import csv
 import io
 import math
 from dataclasses import replace
+from itertools import combinations, groupby
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.report.fourier import plot_fourier_heatmap
 from robustbench_lite.report.fourier_canvas import figure_bytes
+from robustbench_lite.report.fourier_grid import in_lines
 from robustbench_lite.report.fourier_map import (
     Example,
     FourierMap,
@@ -26,6 +32,7 @@ from robustbench_lite.report.fourier_map import (
 )
 from robustbench_lite.report.fourier_profile import plot_radial_profile
 from robustbench_lite.report.fourier_spectra import plot_spectra
+from robustbench_lite.report.plot_legend import text_inches
 
 
 @pytest.fixture
@@ -127,6 +134,91 @@ def test_a_single_map_is_as_wide_as_a_column_and_three_as_the_text(one: FourierM
     assert picture(figure_bytes(plot_fourier_heatmap(one), "png")).shape[1] == round(3.25 * 300)
 
 
+def sized(one: FourierMap, size: int) -> FourierMap:
+    """A map of another size; the largest value needs the widest tick."""
+    values = np.zeros((size, size))
+    values[0] = 1.0
+    return replace(one, values=values, image_size=(max(size, 32),) * 2)
+
+
+def rows_of(axes: list[Axes]) -> list[int]:
+    """How many axes stand in each row of a figure."""
+    return [len(list(row)) for _, row in groupby(axes, key=lambda axis: round(axis.get_position().y0, 3))]
+
+
+TITLES = {
+    "short": ("Standard", "AugMix", "Mixup", "CutMix", "PixMix", "AutoAugment"),
+    "long": (
+        "ResNet-50 with standard augmentation, 90 epochs",
+        "runs/2026-11-20/resnet50_augmix_jsd_no_blur/checkpoint-best-of-three-seeds-ema",
+        "averylongnamewithoutanyplacewhereitmightbebrokenintolines" * 2,
+        *("WideResNet-40-2, AugMix, k = 3" + "*" * k for k in range(3)),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("count", "rows"), [(1, [1]), (2, [2]), (3, [3]), (4, [4]), (5, [3, 2]), (6, [3, 3])]
+)
+@pytest.mark.parametrize(
+    ("size", "titles", "examples"), [(3, "short", False), (31, "short", True), (63, "long", True)]
+)
+def test_maps_stand_in_rows_and_no_words_touch_each_other_or_the_border(
+    one: FourierMap, count: int, rows: list[int], size: int, titles: str, examples: bool
+) -> None:
+    maps = {title: sized(one, size) for title in TITLES[titles][:count]}
+    figure = plot_fourier_heatmap(maps, examples=examples)
+    assert rows_of(figure.axes[:count]) == rows
+    assert_words_stand_apart(figure)
+
+
+def assert_words_stand_apart(figure: Figure) -> None:
+    """No two pieces of text within 2 points of each other, none within 2 points of the border."""
+    boxes: list[tuple[str, Bbox]] = []
+
+    class Noting(Text):
+        def draw(self, renderer: object) -> None:
+            if self.get_visible() and self.get_text().strip():
+                boxes.append((self.get_text(), self.get_window_extent(renderer).padded(figure.dpi / 72)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", Noting.draw)
+        figure.draw_without_rendering()
+    assert len(boxes) > 5
+    for word, box in boxes:
+        assert figure.bbox.padded(-figure.dpi / 72).contains(box.x0, box.y0), word
+        assert figure.bbox.padded(-figure.dpi / 72).contains(box.x1, box.y1), word
+    for (word, box), (other, beside) in combinations(boxes, 2):
+        assert not box.overlaps(beside), (word, other)
+
+
+def test_a_title_breaks_between_words_and_loses_its_middle_where_it_is_too_long() -> None:
+    assert in_lines("AugMix", 1.2, 7.5) == "AugMix"
+    assert in_lines("runs/resnet50_augmix no blur", 1.0, 7.5).split("\n") == [
+        "runs/resnet50_",
+        "augmix no blur",
+    ]
+    lines = in_lines("wide_resnet_" * 12 + "end", 1.0, 7.5).split("\n")
+    assert len(lines) == 3
+    assert "…" in lines[-1]
+    assert lines[-1].endswith("end")
+    assert max(text_inches(line, 7.5) for line in lines) <= 1.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6])
+def test_an_examples_line_crosses_no_other_map(one: FourierMap, count: int) -> None:
+    shown = tuple(replace(one.examples[0], frequency=(i, -9)) for i in (-12, 0, 12))
+    figure = plot_fourier_heatmap({f"{k}": replace(one, examples=shown) for k in range(count)})
+    figure.draw_without_rendering()
+    maps = [axis.get_window_extent() for axis in figure.axes[:count]]
+    lines = [patch.get_path().transformed(patch.get_transform()).vertices for patch in figure.artists]
+    assert len(lines) == 6
+    for line in lines:
+        points = line[0] + np.linspace(0, 1, 50)[:, None] * (line[-1] - line[0])
+        assert maps[0].contains(*points[-1])
+        assert not any(other.contains(*point) for other in maps[1:] for point in points)
+
+
 @pytest.mark.parametrize("draw", [plot_fourier_heatmap, plot_radial_profile])
 def test_nothing_is_cut_off_at_the_border(one: FourierMap, draw: object) -> None:
     for maps in (one, {"Standard": one, "AugMix": one}):
@@ -158,6 +250,13 @@ def test_the_profile_has_a_line_a_band_and_the_clean_error(one: FourierMap) -> N
     assert len(axis.collections) == 2
 
 
+def test_a_clean_error_of_zero_lies_above_the_axis(one: FourierMap) -> None:
+    for maps in (replace(one, baseline=0.0), {"a": replace(one, baseline=0.0), "b": one}):
+        (axis,) = plot_radial_profile(maps).axes
+        low, high = axis.get_ylim()
+        assert -0.05 * high < low < -0.01 * high
+
+
 def test_maps_that_measure_different_things_share_no_figure(one: FourierMap) -> None:
     for other in (
         replace(one, metric="flip"),
@@ -181,6 +280,20 @@ def test_spectra_are_shares_on_one_scale() -> None:
     np.testing.assert_allclose(fog.get_array(), noise.get_array())
     assert float(fog.get_array().sum()) == pytest.approx(1)
     assert figure.axes[1].get_title() == "gaussian noise 3"
+
+
+def test_the_shares_of_a_window_are_of_the_whole_power() -> None:
+    whole = spectrum("fog")
+    window = replace(whole, power=whole.power[3:6, 3:6], amplitude=whole.amplitude[3:6, 3:6])
+    shares = plot_spectra([window]).axes[0].images[0].get_array()
+    np.testing.assert_allclose(shares, whole.power[3:6, 3:6] / whole.power.sum())
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, [1]), (5, [5]), (6, [3, 3]), (7, [4, 3]), (15, [5, 5, 5])])
+def test_spectra_stand_in_rows_of_about_one_length(count: int, rows: list[int]) -> None:
+    figure = plot_spectra([spectrum(f"contrast_{k}") for k in range(count)])
+    assert rows_of(figure.axes[:count]) == rows
+    assert_words_stand_apart(figure)
 
 
 def test_nineteen_spectra_fit_a_page_and_an_unchanged_image_draws() -> None:
