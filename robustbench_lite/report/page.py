@@ -12,8 +12,8 @@ from typing import Any, Final
 from robustbench_lite.report.content import Content, Run, Section
 from robustbench_lite.report.drawings import fourier_drawings, section_drawings
 from robustbench_lite.report.findings import findings
+from robustbench_lite.report.folder import replace_files
 from robustbench_lite.report.fourier_canvas import figure_bytes
-from robustbench_lite.report.fourier_map import write_files
 from robustbench_lite.report.html_table import html_table, prose
 from robustbench_lite.report.layouts import suite_title
 from robustbench_lite.report.plot_style import Drawing, looks
@@ -31,7 +31,7 @@ def write_report(
 
     Args:
         content: what is reported.
-        folder: made where it is not there; files of the same names are replaced.
+        folder: made where it is not there; files of the last report in it are replaced.
         title: heading of the page.
         published: put the paper's own rows into the tables.
 
@@ -53,21 +53,23 @@ def write_report(
     if fourier:
         blocks.append(_block("fourier", "Fourier sensitivity", "".join(map(_figure, fourier))))
     blocks.append(_block("definitions", "How the numbers came about", _provenance(content)))
-    write_files(folder, {PAGE: _page(content, title, blocks).encode()})
     figures = {
-        f"{drawing.name}.{form}": figure_bytes(drawing.figure, form)
+        f"figures/{drawing.name}.{form}": figure_bytes(drawing.figure, form)
         for drawing in [*(one for drawn in drawings for one in drawn), *fourier]
         for form in ("png", "pdf")
     }
-    write_files(folder / "figures", figures)
-    write_files(
-        folder / "tables",
-        {
-            f"{section.suite}.{ending}": (table.render(style) + "\n").encode()
-            for section, table in zip(content.sections, tables, strict=True)
-            for style, ending in _TABLES.items()
-        },
-    )
+    written = {section.suite: table for section, table in zip(content.sections, tables, strict=True)}
+    written |= {
+        f"{section.suite}-comparison": section.comparison.report()
+        for section in content.sections
+        if section.comparison is not None
+    }
+    kept = {
+        f"tables/{name}.{ending}": (table.render(style) + "\n").encode()
+        for name, table in written.items()
+        for style, ending in _TABLES.items()
+    }
+    replace_files(folder, {PAGE: _page(content, title, blocks).encode(), **figures, **kept})
     return folder / PAGE
 
 
