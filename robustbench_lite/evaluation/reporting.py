@@ -67,17 +67,21 @@ def _distinct(name: str, taken: Iterable[str]) -> str:
 
 def _section(suite: str, found: Sequence[tuple[Path, Results]], places: Places) -> Section:
     runs: list[Run] = []
-    notes: list[str] = []
+    notes: list[tuple[str, str]] = []
     for folder, results in found:
         title = _distinct(results.model, [run.title for run in runs])
-        run, note = _run(title, folder if folder.is_dir() else folder.parent, results)
+        run, lack = _run(title, folder if folder.is_dir() else folder.parent, results)
         runs.append(run)
-        notes += note
+        notes += [(title, lack)] if lack else []
     first = found[0][1]
-    for run in runs[1:]:
-        if reasons := obstacles(first, run.results):
-            notes.append(f"{run.title} and {runs[0].title} can't be compared: {'; '.join(reasons)}.")
-    section = Section(suite, tuple(runs), notes=tuple(notes))
+    apart = [
+        (run.title, "; ".join(reasons)) for run in runs[1:] if (reasons := obstacles(first, run.results))
+    ]
+    told = [f"{titles}: {note}" for titles, note in _merged(notes)]
+    told += [
+        f"{titles} and {runs[0].title} can't be compared: {reasons}." for titles, reasons in _merged(apart)
+    ]
+    section = Section(suite, tuple(runs), notes=tuple(told))
     if len(found) == 2 and not obstacles(first, found[1][1]):
         try:
             comparison = compare(found[0][0], found[1][0])
@@ -92,17 +96,26 @@ def _section(suite: str, found: Sequence[tuple[Path, Results]], places: Places) 
     return replace(section, examples=examples, notes=(*section.notes, *note))
 
 
-def _run(title: str, folder: Path, results: Results) -> tuple[Run, list[str]]:
+def _merged(notes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Models that share a note, together: their titles and the note."""
+    titles: dict[str, list[str]] = {}
+    for title, note in notes:
+        titles.setdefault(note, []).append(title)
+    return [(", ".join(names), note) for note, names in titles.items()]
+
+
+def _run(title: str, folder: Path, results: Results) -> tuple[Run, str]:
+    """A run, and what it lacks in a sentence."""
     model = {**results.provenance.get("model", {}), "name": title}
     results = replace(results, provenance={**results.provenance, "model": model})
     columns = _columns(folder, results)
     missing = len(results.cells) - len(columns)
-    note = []
+    note = ""
     if missing:
-        note = [
-            f"{title}: {missing} of {len(results.cells)} cells have no kept predictions and are left out of "
-            "the diagrams that need them."
-        ]
+        note = (
+            f"{missing} of {len(results.cells)} cells have no kept predictions and are left out of the "
+            "diagrams that need them."
+        )
     if results.kind != "perturbation":
         return Run(title, results, reliability=_reliability(columns)), note
     flips = {cell: found["flips"] for cell, found in columns.items() if "flips" in found}
@@ -158,6 +171,8 @@ def _examples(
     ]
     if not same or first.estimate is not None:
         return None, ["No example images: the runs are not finished, or are estimates from samples."]
+    if lost := _lost(first, places):
+        return None, [lost]
     answers = {
         title: _columns(folder if folder.is_dir() else folder.parent, results)
         for title, folder, results in same
@@ -166,3 +181,16 @@ def _examples(
         return example_images(first, answers, places), []
     except (DataError, InvalidInput) as error:
         return None, [f"No example images: {error}."]
+
+
+def _lost(results: Results, places: Places) -> str:
+    """Which images are not where the run found them, and how to say where they are; else nothing."""
+    data, clean = (results.provenance.get(key) or {} for key in ("data", "clean_data"))
+    needed = [("--data", places.data, data), ("--clean-data", places.clean_data, clean)]
+    if data.get("mode") == "generated":
+        needed = [("--clean-data", places.clean_data or places.data, data)]
+    for option, given, record in needed:
+        root = record.get("root")
+        if given is None and root is not None and not Path(root).exists():
+            return f"No example images: {root} is not found from here; give {option} DIR."
+    return ""

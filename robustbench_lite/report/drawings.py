@@ -63,8 +63,9 @@ def section_drawings(section: Section, looks: Mapping[str, Look]) -> list[Drawin
     if section.kind == "perturbation":
         return _flips(section, layout, looks) + _differences(section)
     evaluated = {cell.name for results in section.results for cell in results.cells}
-    extra = tuple(name for name in layout.extra if name in evaluated)
-    groups = {**layout.groups, **({"Validation": extra} if extra else {})}
+    every = {**layout.groups, "Validation": layout.extra}
+    found = {heading: tuple(name for name in names if name in evaluated) for heading, names in every.items()}
+    groups = {heading: names for heading, names in found.items() if names}
     runs = section.runs
     heatmap = _HEATMAP + (_DIFFERENCE if len(runs) == 2 else "")
     drawings = [

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
 from robustbench_lite.report.comparison import Comparison
 from robustbench_lite.report.content import Run, Section
 from robustbench_lite.results import ESTIMATED, Results
 
 _SHOWN: Final = 3
-_DECISIVE: Final = {"mce": "mCE", "mean_error": "mean error", "mfp": "mFP", "mfr": "mFR"}
+_DECISIVE: Final = {
+    "mce": "mCE",
+    "mean_error": "mean error",
+    "selected_mean_error": "the error of the selection",
+    "mfp": "mFP",
+    "selected_mfp": "the flip probability of the selection",
+    "mfr": "mFR",
+}
 
 
 def findings(section: Section) -> list[tuple[str, str]]:
@@ -48,7 +56,7 @@ def _calibration(results: Results) -> list[str]:
     mean = results.summary.get("rms_calibration_error")
     if clean is None or mean is None:
         return []
-    over = [cell for cell in results.cells if cell.name != "clean"]
+    over = [cell for cell in results.cells if cell.name not in ("clean", *VALIDATION_CORRUPTIONS)]
     confidence = sum(cell.scores["mean_confidence"] for cell in over) / len(over)
     right = 1 - sum(cell.scores["error"] for cell in over) / len(over)
     way = "over-confident" if confidence > right else "under-confident"
@@ -60,7 +68,7 @@ def _calibration(results: Results) -> list[str]:
 
 def _flips(results: Results) -> list[str]:
     told = []
-    if mean := _score(results, "mfp"):
+    if mean := _score(results, "mfp") or _score(results, "selected_mfp"):
         told.append(f"The prediction changes in {mean} of the compared frame pairs.")
     if rate := _score(results, "mfr"):
         told.append(f"mFR, with AlexNet at 100 %: {rate}.")

@@ -56,7 +56,7 @@ def plot_errors_by_severity(
         axes[0][0].set_ylim(0, min(1.02, max(0.1, math.ceil(top * 10 + 0.2) / 10)))
         axes[0][0].set_xlim(-0.3, 5.3)
         axes[0][0].set_xticks(range(6), ["clean", *map(str, SEVERITIES)])
-        for column in range(_COLUMNS):
+        for column in range(max(len(names) for _, names in rows)):
             last = max(row for row, (_, names) in enumerate(rows) if column < len(names))
             axes[last][column].tick_params(labelbottom=True)
             axes[last][column].set_xlabel("severity", labelpad=1)
@@ -69,6 +69,10 @@ def plot_errors_by_severity(
 
 
 def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
+    """A row for each four of a group; a single one where all of them fit it."""
+    every = [name for names in groups.values() for name in names]
+    if len(every) <= _COLUMNS:
+        return [("", every)]
     return [
         (heading if start == 0 else "", names[start : start + _COLUMNS])
         for heading, names in groups.items()

@@ -159,6 +159,32 @@ def test_runs_that_can_t_be_compared_stand_side_by_side_with_a_warning(
     assert any("can't be compared: input protocols 'official' and 'augmix'" in note for note in section.notes)
 
 
+def test_images_that_are_not_found_from_here_are_asked_for(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folders["a"], other)
+    record = json.loads((other / "results.json").read_text())
+    for key, option in (("clean_data", "--clean-data"), ("data", "--data")):
+        record["provenance"][key]["root"] = "typed/from/elsewhere"
+        (other / "results.json").write_text(json.dumps(record))
+        monkeypatch.chdir(tmp_path)
+        notes = gather([other]).sections[0].notes
+        assert notes == (
+            f"No example images: typed/from/elsewhere is not found from here; give {option} DIR.",
+        )
+
+
+def test_what_several_models_lack_is_said_once(folders: dict[str, Path], tmp_path: Path) -> None:
+    bare = [tmp_path / name for name in "ab"]
+    for folder in bare:
+        shutil.copytree(folders["a"], folder)
+        shutil.rmtree(folder / "predictions")
+    notes = gather(bare, Places(images=0)).sections[0].notes
+    assert sum("have no kept predictions" in note for note in notes) == 1
+    assert notes[0].startswith("Brightness, Brightness (2): 21 of 21 cells")
+
+
 def test_predictions_that_are_gone_are_told(folders: dict[str, Path], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(folders["b"], other)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from matplotlib.transforms import Bbox
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS, TEST_PERTURBATIONS
 from robustbench_lite.report.comparison import Comparison, Difference
 from robustbench_lite.report.content import Answer, Content, Example, Examples, Reliability, Run, Section
+from robustbench_lite.report.drawings import section_drawings
 from robustbench_lite.report.findings import findings
 from robustbench_lite.report.fourier import plot_fourier_heatmap
 from robustbench_lite.report.fourier_canvas import percent
@@ -238,17 +241,43 @@ def test_figures_and_tables_are_files_too(folder: Path) -> None:
         assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert {path.name for path in (folder / "tables").iterdir()} == {
-        f"cifar10-{kind}.{ending}" for kind in "cp" for ending in ("csv", "md", "tex")
+        f"cifar10-{name}.{ending}" for name in ("c", "c-comparison", "p") for ending in ("csv", "md", "tex")
     }
+    assert "gaussian_noise" in (folder / "tables" / "cifar10-c-comparison.csv").read_text()
     assert r"\toprule" in (folder / "tables" / "cifar10-c.tex").read_text()
 
 
-def test_a_clean_run_alone_makes_a_page_and_the_same_one_twice(tmp_path: Path) -> None:
+def clean_content() -> Content:
     cells = (CellResult("clean", 0, 10, scores(0.1)),)
     results = Results("cifar10", "clean", "official", cells, {"clean_error": 0.1, "clean_nll": 0.2})
-    curve = Reliability((0.9,), (0.9,), (10,))
-    one = Content((Section("cifar10", (Run("net", results, {0: curve}),)),))
-    texts = [write_report(one, tmp_path / name).read_bytes() for name in "ab"]
+    return Content((Section("cifar10", (Run("net", results, {0: Reliability((0.9,), (0.9,), (10,))}),)),))
+
+
+def test_a_report_replaces_the_files_of_the_last_one_and_nothing_else(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "report", tmp_path / "outside.png"
+    run = perturbation_run("one", (1,))
+    write_report(Content((Section("cifar10-p", (run,)),)), folder)
+    mine = folder / "figures" / "mine.png"
+    for path in (mine, outside):
+        path.write_bytes(b"kept")
+    listed = json.loads((folder / "files.json").read_text())
+    assert "figures/cifar10-p-flips.png" in listed
+    (folder / "files.json").write_text(json.dumps([*listed, "../outside.png", str(outside), 7]))
+    write_report(clean_content(), folder)
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        "mine.png",
+        "cifar10-reliability.png",
+        "cifar10-reliability.pdf",
+    }
+    assert {path.stem for path in (folder / "tables").iterdir()} == {"cifar10"}
+    assert outside.exists()
+    (folder / "files.json").write_text("{")
+    write_report(clean_content(), folder)
+    assert "figures/cifar10-reliability.png" in json.loads((folder / "files.json").read_text())
+
+
+def test_a_clean_run_alone_makes_a_page_and_the_same_one_twice(tmp_path: Path) -> None:
+    texts = [write_report(clean_content(), tmp_path / name).read_bytes() for name in "ab"]
     assert texts[0] == texts[1]
     assert b"Wrong on 10.0" in texts[0]
 
@@ -442,3 +471,33 @@ def test_findings_say_what_kind_of_number_it_is(fields: dict[str, object], words
     ((lead, text),) = findings(Section("cifar10-c", (corruption_run(**fields),)))
     assert lead == "net"
     assert words in text
+
+
+def test_confidence_and_accuracy_are_told_of_the_cells_that_the_calibration_error_is_of() -> None:
+    run = corruption_run()
+    sure = [CellResult("saturate", s, 200, scores(0.0) | {"mean_confidence": 0.1}) for s in SEVERITIES]
+    more = replace(run, results=replace(run.results, cells=(*run.results.cells, *sure)))
+    told = [
+        findings(Section("cifar10-c", (one,)))[0][1].partition("Under corruption")[2] for one in (run, more)
+    ]
+    assert told[0] == told[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("selected_mean_error", "Difference in the error of the selection: +5.0 points"),
+        ("selected_mfp", "Difference in the flip probability of the selection: +5.0 points"),
+    ],
+)
+def test_the_difference_of_a_selection_is_told(name: str, words: str) -> None:
+    headline = Difference(name, 0.4, 0.45, 0.02, 0.08, 0.002)
+    section = Section("cifar10-c", (corruption_run(),), replace(comparison(), headlines=(headline,)))
+    assert words in findings(section)[-1][1]
+
+
+def test_corruptions_that_no_run_has_are_left_out_of_the_figures() -> None:
+    section = Section("cifar10-c", (corruption_run(names=("fog", "saturate")),))
+    severity, heatmap = (one.figure for one in section_drawings(section, looks(["net"]))[:2])
+    assert panels(severity) == ["Fog", "Saturate"]
+    assert [label.get_text() for label in heatmap.axes[0].get_yticklabels()] == ["Fog", "Saturate"]

@@ -325,8 +325,8 @@ def test_latex_sets_the_notes_of_marks_in_the_table_and_leaves_definitions_to_a_
     lines = render([MARKED], "latex").splitlines()
     below = lines[lines.index(r"\bottomrule") + 1 :]
     assert below == [
-        r"\multicolumn{2}{l}{\footnotesize $^\dagger$ published: a long source, a long source, a long source, a"
-        r"} \\",
+        r"\multicolumn{2}{l}{\footnotesize $^\dagger$ published: a long source, a long source, a long "
+        r"source, a} \\",
         r"\multicolumn{2}{l}{\footnotesize long source, a long source, an end.} \\",
         r"\multicolumn{2}{l}{\footnotesize $\approx$ estimated.} \\",
         r"\multicolumn{2}{l}{\footnotesize * a star.} \\",
