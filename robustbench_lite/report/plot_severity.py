@@ -69,15 +69,15 @@ def plot_errors_by_severity(
 
 
 def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
-    """A row for each four of a group; a single one where all of them fit it."""
-    every = [name for names in groups.values() for name in names]
-    if len(every) <= _COLUMNS:
-        return [("", every)]
-    return [
+    """A row for each four of a group; without their headings where that takes half the rows or fewer."""
+    rows = [
         (heading if start == 0 else "", names[start : start + _COLUMNS])
         for heading, names in groups.items()
         for start in range(0, len(names), _COLUMNS)
     ]
+    every = [name for names in groups.values() for name in names]
+    together = [("", every[start : start + _COLUMNS]) for start in range(0, len(every), _COLUMNS)]
+    return together if 2 * len(together) <= len(rows) else rows
 
 
 def _errors(axis: Axes, runs: Sequence[Run], name: str, looks: Mapping[str, Look]) -> float:

@@ -500,4 +500,5 @@ def test_corruptions_that_no_run_has_are_left_out_of_the_figures() -> None:
     section = Section("cifar10-c", (corruption_run(names=("fog", "saturate")),))
     severity, heatmap = (one.figure for one in section_drawings(section, looks(["net"]))[:2])
     assert panels(severity) == ["Fog", "Saturate"]
+    assert len({axis.get_position().y0 for axis in severity.axes}) == 1
     assert [label.get_text() for label in heatmap.axes[0].get_yticklabels()] == ["Fog", "Saturate"]
