@@ -76,7 +76,9 @@ def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]
         for start in range(0, len(names), _COLUMNS)
     ]
     every = [name for names in groups.values() for name in names]
-    together = [("", every[start : start + _COLUMNS]) for start in range(0, len(every), _COLUMNS)]
+    together: list[tuple[str, Sequence[str]]] = [
+        ("", every[start : start + _COLUMNS]) for start in range(0, len(every), _COLUMNS)
+    ]
     return together if 2 * len(together) <= len(rows) else rows
 
 
