@@ -74,12 +74,12 @@ def _turn(images: Tensor, degrees: Magnitudes) -> Tensor:
     angle = -np.radians(degrees % 360)
     cosine, sine = np.round(np.cos(angle), 15)[:, None], np.round(np.sin(angle), 15)[:, None]
     x, y = np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2
-    # Where a pixel reads from: a part of its column plus a part of its row, scaled to [-1, 1) in the image.
+    # Where a pixel reads from: a part of its column plus a part of its row, scaled to (-1, 1) in the image.
     grid = torch.empty((len(images), height, width, 2), device=images.device)
     for axis, size, column, row in ((0, width, cosine * x, sine * y), (1, height, -sine * x, cosine * y)):
         columns, rows = (send(part * (2 / size), images.device).float() for part in (column, row))
         torch.add(columns[:, None], rows[:, :, None], out=grid[..., axis])
-    inside = ((grid >= -1) & (grid < 1)).view(torch.uint8)
+    inside = (grid.abs() < 1).view(torch.uint8)
     blended = F.grid_sample(images.float(), grid, "bilinear", "border", align_corners=False)
     whole = blended.add_(_SLACK).to(torch.int32).to(torch.uint8)
     return whole.mul_((inside[..., 0] & inside[..., 1])[:, None])

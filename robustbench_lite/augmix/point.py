@@ -25,8 +25,8 @@ def autocontrast(images: Tensor, _: Magnitudes) -> Tensor:
     levels = torch.arange(LEVELS, dtype=torch.float64, device=images.device)
     # Two roundings, product then sum: the last digit decides where a value that should be whole is cut off.
     stretched = (levels * scale).add_(-low * scale).clamp_(0, 255)
-    table = torch.where(flat, levels, stretched).to(torch.uint8)
-    return table.gather(1, values.long()).view(images.shape)
+    table = torch.where(flat, levels, stretched).to(torch.uint8).flatten()
+    return table.index_select(0, _places(values)).view(images.shape)
 
 
 def equalize(images: Tensor, _: Magnitudes) -> Tensor:
@@ -37,8 +37,7 @@ def equalize(images: Tensor, _: Magnitudes) -> Tensor:
     """
     values = images.flatten(2).flatten(0, 1)
     channels, pixels = values.shape
-    row_start = LEVELS * torch.arange(channels, device=images.device)[:, None]
-    index = values.long().add_(row_start).flatten()
+    index = _places(values)
     counts = _histogram(index, channels * LEVELS).view(channels, LEVELS)
     brightest = counts.gather(1, values.amax(1, keepdim=True).long())
     step = (pixels - brightest) // 255
@@ -50,11 +49,18 @@ def equalize(images: Tensor, _: Magnitudes) -> Tensor:
     return table.index_select(0, index).view(images.shape)
 
 
+def _places(values: Tensor) -> Tensor:
+    """Where each value of (channels, pixels) stands in the channels' tables one after the other, int32."""
+    row_start = torch.arange(len(values), dtype=torch.int32, device=values.device) * LEVELS
+    return values.int().add_(row_start[:, None]).flatten()
+
+
 def _histogram(index: Tensor, length: int) -> Tensor:
     if index.device.type == "cpu":
         return torch.bincount(index, minlength=length)
     # On a GPU bincount waits for the largest index.
-    return index.new_zeros(length).scatter_add_(0, index, torch.ones_like(index))
+    places = index.long()
+    return places.new_zeros(length).scatter_add_(0, places, torch.ones_like(places))
 
 
 def posterize(images: Tensor, bits: Magnitudes) -> Tensor:
@@ -65,6 +71,9 @@ def posterize(images: Tensor, bits: Magnitudes) -> Tensor:
 
 def solarize(images: Tensor, threshold: Magnitudes) -> Tensor:
     """Invert the values that are at least `threshold` ((N,), whole, 0 to 256), as ``ImageOps.solarize``."""
-    lowest = send(threshold.astype(np.int16), images.device)
-    inverted = (images.to(torch.int16) >= lowest[:, None, None, None]).view(torch.uint8)
+    # At least t is above t - 1, which fits into a byte unless t is 0, where everything is inverted.
+    below = send(np.maximum(threshold - 1, 0).astype(np.uint8), images.device)[:, None, None, None]
+    inverted = (images > below).view(torch.uint8)
+    if not threshold.all():
+        inverted |= send((threshold == 0).astype(np.uint8), images.device)[:, None, None, None]
     return images ^ inverted.neg_()

@@ -73,7 +73,7 @@ def augment_and_mix(
     for weight in weights:
         chain = image.copy()
         for _ in range(rng.integers(1, 4)):
-            name = PAPER_OPERATIONS[rng.integers(len(PAPER_OPERATIONS))]
+            name = rng.choice(PAPER_OPERATIONS)  # as published, which costs a tenth of the pipeline
             level = rng.uniform(0.1, severity)
             scale = magnitude(name, level, rng.uniform() > 0.5, image.size[0])
             chain = PIL_OPERATIONS[name](chain, scale)
