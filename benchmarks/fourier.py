@@ -6,7 +6,8 @@ Contestants take turns on the same network, images and basis images, round by ro
 
 - ours: the sweep of `robustbench_lite.fourier_heatmap`, signs and outcomes included; 514 basis images make
   the map.
-- forward: the same network on the same batches without a perturbation, which bounds what any sweep can reach.
+- forward: the same network on the same batches, ready in memory without a perturbation, which bounds what any
+  sweep can reach.
 - loop: the images as one float tensor, perturbed and normalised by plain tensor operations, batch 500;
   without the mirror symmetry 1024 basis images make the map.
 - public: gatheluck/FourierHeatmap's way. For each basis image a new data set and a new DataLoader with worker
@@ -113,15 +114,18 @@ def ours(sweep: Sweep, units: int) -> None:
     sweep.run(todo, outcomes, Store(None, {}, (), 0), lambda evaluated: None)
 
 
-def forward_only(sweep: Sweep, units: int) -> None:
-    outcomes = sweep.empty()
+def batches_of(sweep: Sweep) -> list[torch.Tensor]:
+    """The batches of one of the sweep's units, without a perturbation."""
     resident = sweep.images.read(0, len(sweep.images), DEVICE)
-    for unit in range(units):
-        pairs = outcomes.block((0, unit))[0]
-        count = pairs.stop - pairs.start
-        step = min(max(1, sweep.batch_size // count), len(resident))
-        for part in resident.split(step):
-            sweep.forward(part.repeat(count, 1, 1, 1).permute(0, 2, 3, 1)).argmax(1).sum().item()
+    count = sweep.empty().group
+    step = min(max(1, sweep.batch_size // count), len(resident))
+    return [part.repeat(count, 1, 1, 1).permute(0, 2, 3, 1) for part in resident.split(step)]
+
+
+def forward_only(sweep: Sweep, batches: list[torch.Tensor], units: int) -> None:
+    for _ in range(units):
+        for batch in batches:
+            sweep.forward(batch).argmax(1).sum().item()
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -147,10 +151,11 @@ def measure(count: int, bases: int, rounds: int, workers: int) -> dict[str, floa
     group = sweep.empty().group
     units = -(-bases // group)
     done = units * group
+    batches = batches_of(sweep)
     waves = [fourier_basis(pair, SIZE) * NORM for pair in plan.pairs[:done]]
     contestants: dict[str, Callable[[], object]] = {
         "ours": lambda: ours(sweep, units),
-        "forward": lambda: forward_only(sweep, units),
+        "forward": lambda: forward_only(sweep, batches, units),
         "loop": lambda: plain_loop(model.network, images, labels, waves),
         "public": lambda: public_way(model.network, images, labels, waves, workers),
     }
