@@ -31,6 +31,7 @@ class ReportRow:
         source: "measured", "estimated from ...", or where a published row was read.
         missing: what was not evaluated, in words; the mean is then not printed.
         mark: printed behind the name: published, or estimated from a part of the images.
+        selected: whether only some corruptions or severities were asked for.
     """
 
     model: str
@@ -42,6 +43,7 @@ class ReportRow:
     source: str = MEASURED
     missing: str = ""
     mark: str = ""
+    selected: bool = False
 
 
 def measured_rows(results: Results, mean_key: str) -> list[ReportRow]:
@@ -81,6 +83,7 @@ def _row(
         missing=_missing(results) if mean is None and results.estimate is None else "",
         source=MEASURED if results.estimate is None else _sampling(results.estimate),
         mark="" if results.estimate is None else ESTIMATED_MARK,
+        selected=any("selected_" in name for name in summary),
     )
 
 

@@ -27,6 +27,7 @@ _LINES: Final = (
     _Line("mfp", "mFP %"),
     _Line("mt5d", "Top-5 distance", 2, percent=False),
     _Line("error", "Error %"),
+    _Line("top5_error", "Top-5 error %"),
     _Line("rms_calibration_error", "RMS calibration error %"),
     _Line("expected_calibration_error", "ECE %"),
     _Line("brier_score", "Brier (0 to 2)", 3, percent=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +9,10 @@ from robustbench_lite import reference
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.reference.names import SEVERITIES
 from robustbench_lite.report.layouts import SHORT_NAMES, SUITE_TITLES, Layout, suite_layout, suite_title
+from robustbench_lite.report.notes import run_notes, source_notes
 from robustbench_lite.report.render import render
 from robustbench_lite.report.rows import (
     ESTIMATED_MARK,
-    MEASURED,
-    PUBLISHED_MARK,
     ReportRow,
     baseline_row,
     measured_rows,
@@ -26,15 +24,15 @@ from robustbench_lite.results import ESTIMATED, Results
 
 _LABEL = Column("model", "Model")
 _SOURCE = Column("source", "Source", hidden=True)
-_STARRED = "* AutoAugment without the operations that overlap with the corruptions of the -C suites."
-_SAID: Mapping[str, str] = {PUBLISHED_MARK: "published: ", ESTIMATED_MARK: ""}
 
 _SCORES = (
     Column("clean_error", "Clean error %", interval=True),
+    Column("clean_top5_error", "Clean top-5 error %", interval=True),
     Column("mce", "mCE %", interval=True),
     Column("relative_mce", "Relative mCE %", interval=True),
     Column("mean_error", "Mean error %", interval=True),
     Column("selected_mean_error", "Error of the selection %", interval=True),
+    Column("top5_error", "Top-5 error %", interval=True),
     Column("mfr", "mFR %", interval=True),
     Column("mfp", "mFP %", interval=True),
     Column("mt5d", "Top-5 distance", digits=2, percent=False, interval=True),
@@ -105,7 +103,9 @@ def results_table(results: Sequence[Results], *, published: bool = False, paper:
     names = [*layout.names, *(name for name in layout.extra if any(name in row.values for row in measured))]
     below = baseline_row(suites[0], names)
     theirs = [*([below] if below else []), *theirs] if published else []
-    tables = [paper_table([*measured, *(row for row in theirs if row.values)], layout)]
+    rows = [*measured, *(row for row in theirs if row.values)]
+    asked = any(row.values or not row.selected for row in rows)
+    tables = [paper_table(rows, layout)] if asked else []
     return _report(tables, measured, theirs, results, "Headline scores", layout.mean_key)
 
 
@@ -118,14 +118,14 @@ def _report(
     mean_key: str,
 ) -> Report:
     """The paper's layout where there is one, scores, published scores that have no place there, cells."""
-    notes = _run_notes(results)
+    notes = run_notes(results)
     scores = [score_table(measured, title, mean_key=mean_key, notes=notes)]
     heading = suite_title(results[0].suite)
     lines = [score_lines(measured, title, heading, mean_key=mean_key, notes=scores[0].notes)]
     scores = [table for table in scores if len(table.shown) > 1]
     more = []
     if means := [row for row in theirs if row.scores or not row.values]:
-        said = _source_notes(means)
+        said = source_notes(means)
         more.append(score_table(means, "Published means", mean_key=mean_key, notes=said))
     more += [cell_table(result) for result in results if _lacks_severities(result)]
     return Report((*tables, *scores, *more), (*tables, *(lines if scores else ()), *more))
@@ -134,23 +134,26 @@ def _report(
 def paper_table(rows: Sequence[ReportRow], layout: Layout) -> Table:
     """Return a table in a paper's layout: clean error, corruptions by group, mean.
 
-    Validation corruptions that any row has follow the mean, under a heading that says so.
+    Where all rows are selections, only what was asked for has a column. Validation corruptions follow the
+    mean, under a heading that says so.
 
     Args:
         rows: models, measured and published.
         layout: of the suite.
     """
+    found, selected = {name for row in rows for name in row.values}, all(row.selected for row in rows)
     columns = [_LABEL, _SOURCE, Column("clean_error", "Clean")]
     columns += [
         Column(name, SHORT_NAMES[name], heading, layout.digits)
         for heading, names in layout.groups.items()
         for name in names
+        if name in found or not selected
     ]
-    columns.append(Column(layout.mean_key, layout.mean))
+    columns += [] if selected else [Column(layout.mean_key, layout.mean)]
     columns += [
         Column(name, SHORT_NAMES[name], "Not in the mean", layout.digits)
         for name in layout.extra
-        if any(name in row.values for row in rows)
+        if name in found
     ]
     columns += _estimated(("clean_error", layout.mean_key), rows)
     body = [_body_row(row, layout.mean_key, {**row.values, **_only_estimates(row.scores)}) for row in rows]
@@ -221,7 +224,7 @@ def _paper_notes(rows: Sequence[ReportRow], layout: Layout) -> list[str]:
     notes += [f"{NO_VALUE} no mean for {_models(rows, reason)}: {reason}." for reason in lacking]
     if any(_clean(row) is None or not set(layout.names) <= set(row.values) for row in rows):
         notes.append(f"{NO_VALUE} not evaluated, or not published.")
-    return notes + _source_notes(rows)
+    return notes + source_notes(rows)
 
 
 def _models(rows: Sequence[ReportRow], missing: str) -> str:
@@ -230,37 +233,6 @@ def _models(rows: Sequence[ReportRow], missing: str) -> str:
 
 def _clean(row: ReportRow) -> float | None:
     return row.scores.get(f"{ESTIMATED}clean_error") if row.clean_error is None else row.clean_error
-
-
-def _source_notes(rows: Sequence[ReportRow]) -> list[str]:
-    """Where rows come from that were not measured, by their marks."""
-    sources: dict[str, list[str]] = {}
-    for row in rows:
-        if row.source != MEASURED and row.source not in sources.setdefault(row.mark, []):
-            sources[row.mark].append(row.source)
-    starred = any(row.source != MEASURED and "AutoAugment*" in row.model for row in rows)
-    return [
-        f"{mark.strip()} {_SAID[mark]}{'; '.join(_merged(found))}." for mark, found in sources.items()
-    ] + ([_STARRED] if starred else [])
-
-
-def _merged(sources: Sequence[str]) -> list[str]:
-    """Places in one work told together: "W, Table 1" and "W, Tables 1 and 5" become "W, Tables 1 and 5"."""
-    tables: dict[str, set[int]] = {}
-    others: list[str] = []
-    for source in sources:
-        work, comma, place = source.rpartition(", Table")
-        numbers = re.findall(r"\d+", place)
-        if comma and numbers:
-            tables.setdefault(work, set()).update(map(int, numbers))
-        else:
-            others.append(source)
-    return [f"{work}, {_tables(sorted(numbers))}" for work, numbers in tables.items()] + others
-
-
-def _tables(numbers: Sequence[int]) -> str:
-    *most, last = map(str, numbers)
-    return f"Tables {', '.join(most)} and {last}" if most else f"Table {last}"
 
 
 def distinct(results: Sequence[Results]) -> list[Results]:
@@ -275,33 +247,6 @@ def distinct(results: Sequence[Results]) -> list[Results]:
             )
         told.append(result)
     return told
-
-
-def _run_notes(results: Sequence[Results]) -> list[str]:
-    notes = [f"Images: {text}." for text in dict.fromkeys(map(_images, results))]
-    notes += [f"Input protocol: {', '.join(dict.fromkeys(result.protocol for result in results))}."]
-    notes += dict.fromkeys(
-        f"Selection: {result.choices['selected_mean_error']}."
-        for result in results
-        if "selected_mean_error" in result.choices
-    )
-    for choice in ("calibration", "brier"):
-        said = dict.fromkeys(result.choices[choice] for result in results if choice in result.choices)
-        notes += [f"{choice.capitalize()}: {text}." for text in said]
-    return notes
-
-
-def _images(results: Results) -> str:
-    """Whether the images are the released ones or generated, and how many of the official number they are."""
-    data = results.provenance.get("data") or {}
-    mode = str(data.get("mode", "released"))
-    if mode == "generated":
-        mode += f" (profile {data.get('profile')}, seed {data.get('seed')})"
-    n, official = data.get("images"), data.get("official_images")
-    if n is None:
-        return mode
-    official_set = not results.suite.startswith("custom") and official is not None
-    return f"{mode}, {n:,} a cell" + (f" of the official {official:,}" if official_set else "")
 
 
 def _lacks_severities(results: Results) -> bool:

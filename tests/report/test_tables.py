@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -164,11 +165,25 @@ def test_an_unfinished_run_and_a_selection_are_told_apart():
 
 
 def test_some_severities_are_shown_cell_by_cell_not_as_corruption_errors():
-    report = results_table([run(names=TEST_CORRUPTIONS[:2], severities=(1, 3))])
-    text = report.render("text")
-    assert set(line_of(text, "net ")[1:]) == {"—"}
+    asked = run(names=TEST_CORRUPTIONS[:2], severities=(1, 3), summary={"selected_mean_error": 0.205})
+    text = results_table([asked]).render("text")
+    assert "Impulse" not in text
     assert line_of(text, "gaussian_noise") == ["gaussian_noise", "15.0", "25.0"]
-    assert len(csv_rows(report)) == 1
+
+
+def test_a_selection_has_columns_for_what_was_asked_for_alone():
+    asked = run(names=TEST_CORRUPTIONS[:2], summary={"selected_mean_error": 0.3, "clean_error": 0.2})
+    lines = results_table([asked]).render("text").splitlines()
+    (heading,) = (line for line in lines if line.startswith("Model"))
+    assert heading.replace("|", " ").split() == ["Model", "Clean", "Gauss.", "Shot"]
+    beside = results_table([asked], published=True).render("markdown")
+    assert "Elastic" in beside
+
+
+def test_warnings_of_a_run_stand_below_its_scores():
+    warned = run(summary={"clean_error": 0.2})
+    warned = replace(warned, provenance={**warned.provenance, "warnings": ["the labels are others"]})
+    assert f"Warning, {warned.model}: the labels are others." in drawn(warned)
 
 
 def test_validation_corruptions_stand_apart_from_the_mean():
