@@ -5,8 +5,8 @@
 FOLDER holds the four files of Fashion-MNIST (train-images-idx3-ubyte.gz, ...), as Debian's package
 dataset-fashion-mnist installs them. Every network is a ResNet-8, trained by the paper's CIFAR recipe on
 20,000 images for 15 epochs, and evaluated on -C and -P generated from 1,000 test images; the 28 x 28 images
-are padded to 32 x 32 RGB. What is finished is kept: the same call continues, and several calls may share the
-work by naming different seeds or methods.
+are padded to 32 x 32 RGB. Frost needs its photographs (`robust data download frost`). What is finished is
+kept: the same call continues, and several calls may share the work by naming different seeds or methods.
 """
 
 from __future__ import annotations
