@@ -118,7 +118,7 @@ def _report(
     mean_key: str,
 ) -> Report:
     """The paper's layout where there is one, scores, published scores that have no place there, cells."""
-    notes = run_notes(results)
+    notes = [*([] if tables else source_notes(measured)), *run_notes(results)]
     scores = [score_table(measured, title, mean_key=mean_key, notes=notes)]
     heading = suite_title(results[0].suite)
     lines = [score_lines(measured, title, heading, mean_key=mean_key, notes=scores[0].notes)]

@@ -180,6 +180,15 @@ def test_a_selection_has_columns_for_what_was_asked_for_alone():
     assert "Elastic" in beside
 
 
+def test_an_estimate_of_a_selection_says_how_many_images_it_is_from():
+    asked = run(names=TEST_CORRUPTIONS[:2], severities=(1,), summary={"estimated_selected_mean_error": 0.3})
+    estimate = {"images": 40, "of": 200, "seed": 0}
+    text = results_table([replace(asked, provenance={**asked.provenance, "estimate": estimate})]).render(
+        "text"
+    )
+    assert "estimated from 40 of 200 images" in text.replace("\n ", "")
+
+
 def test_warnings_of_a_run_stand_below_its_scores():
     warned = run(summary={"clean_error": 0.2})
     warned = replace(warned, provenance={**warned.provenance, "warnings": ["the labels are others"]})
