@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -68,8 +68,7 @@ def generated_suite(
     """
     cells = select_cells(spec, corruptions, severities)
     source = _Source(clean, recipe, device, videos=spec.kind == "perturbation")
-    images = replace(spec, images=clean.images)
-    return Suite(images, clean.root, clean.protocol, cells, (), source)
+    return Suite(spec, clean.root, clean.protocol, cells, (), source)
 
 
 class _Source:

@@ -160,6 +160,12 @@ def test_only_clean_data_means_generated_and_the_record_says_so(cifar_data: Path
     assert released.provenance["data"]["mode"] == "released"
 
 
+def test_how_many_images_the_release_has_is_told_of_a_generated_suite_too(cifar_data: Path) -> None:
+    suite, _ = open_suites("cifar10-c", Sources(clean_data=cifar_data), CPU, Silent())
+    told = suite.provenance()
+    assert (told["images"], told["official_images"], told["official_count"]) == (40, 10_000, False)
+
+
 def test_ones_own_images_get_a_c_and_a_p(cifar_data: Path, tmp_path: Path) -> None:
     archive = np.load(cifar_data / "cifar10.npz")
     np.savez(tmp_path / "mine.npz", images=archive["images"], labels=archive["labels"] % 4)
