@@ -10,7 +10,13 @@ import torch
 
 from robustbench_lite.errors import ModelError
 from robustbench_lite.evaluation.settings import Settings
-from robustbench_lite.models import check_logits
+from robustbench_lite.models import (
+    Classifier,
+    Ensemble,
+    assert_eval,
+    check_logits,
+    optimise_for_inference,
+)
 from robustbench_lite.runtime import autocast
 
 _TRIAL_SECONDS = 0.4
@@ -61,6 +67,41 @@ class Forward:
     def _once(self, images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), autocast(self.device, self.settings.amp):
             return self.model(images.permute(0, 3, 1, 2))
+
+
+def ready(
+    classifier: Classifier | Ensemble,
+    images: torch.Tensor,
+    settings: Settings,
+    device: torch.device,
+    classes: int | None,
+) -> tuple[Forward, str, int]:
+    """A model made ready and tried: in eval mode, on the device, folded and compiled as told.
+
+    Args:
+        classifier: moved to the device, where it stays.
+        images: a few uint8 images (n, H, W, 3) on the device.
+        settings: of the run.
+        device: where to run.
+        classes: how many the model must tell apart; any number where None.
+
+    Returns:
+        The forward pass, what was done to the model, in words, and its number of classes.
+
+    Raises:
+        ModelError: the model is in training mode, or `check_model` refuses it.
+    """
+    classifier.eval().to(device)
+    assert_eval(classifier)
+    plain = Forward(classifier, device, settings)
+    width = check_model(plain, images[:2], classes, classifier.info.name)
+    model: Model = classifier
+    note = "as loaded"
+    if settings.fuse:
+        model, note = optimise_for_inference(classifier, images.permute(0, 3, 1, 2))
+    if settings.compile:
+        model, note = torch.compile(model), f"{note}, compiled"
+    return Forward(model, device, settings), note, width
 
 
 def check_model(forward: Forward, images: torch.Tensor, classes: int | None, name: str) -> int:

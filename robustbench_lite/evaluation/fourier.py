@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
@@ -16,9 +16,9 @@ from robustbench_lite.corruptions.fourier import Layout, check_norm
 from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation.forward import (
     Forward,
-    check_model,
     describe_outputs,
     fastest_batch_size,
+    ready,
 )
 from robustbench_lite.evaluation.fourier_images import ImageSet, array_images, check_classes
 from robustbench_lite.evaluation.fourier_profile import examples, radial_profile
@@ -26,7 +26,7 @@ from robustbench_lite.evaluation.fourier_store import Outcomes, Store
 from robustbench_lite.evaluation.fourier_sweep import Progress, Sweep, chunk_length, map_layout
 from robustbench_lite.evaluation.opening import AnyModel, open_model, weights_sha256
 from robustbench_lite.evaluation.settings import Settings
-from robustbench_lite.models import Classifier, assert_eval, optimise_for_inference
+from robustbench_lite.models import Classifier
 from robustbench_lite.report.fourier_map import METRICS, FourierMap
 from robustbench_lite.runtime import (
     Amp,
@@ -160,8 +160,10 @@ class _Run:
 
     def go(self, folder: Path | None, overwrite: bool, progress: Progress) -> FourierMap:
         """Check the model, measure what is not kept yet, and sum up."""
-        forward, made_ready = self.forward()
-        sample = self.sample().permute(0, 2, 3, 1)
+        sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device).permute(0, 2, 3, 1)
+        forward, made_ready, width = ready(self.classifier, sample, self.settings, self.device, None)
+        if self.metric == "error":
+            check_classes(self.images, width, self.classifier.info.name)
         outputs = describe_outputs(forward, sample, lambda text: None)
         store = Store(folder, self.identity(), outputs, self.team.rank)
         kept = store.begin(overwrite=overwrite) if self.team.first else None
@@ -194,10 +196,6 @@ class _Run:
             raise ModelError("the first process of the sweep sent no map")
         return result
 
-    def sample(self) -> torch.Tensor:
-        """The first few images, on the device."""
-        return self.images.read(0, min(_SAMPLE, len(self.images)), self.device)
-
     def batch_size(self, forward: Forward, sample: torch.Tensor, store: Store) -> int:
         """The one that is given, else the one of an earlier start, else the fastest one."""
         size = self.settings.batch_size or self.team.from_first(store.batch_size)
@@ -205,24 +203,6 @@ class _Run:
             return size
         total = len(self.plan.pairs) * len(self.images)
         return self.team.from_first(fastest_batch_size(forward, sample, total) if self.team.first else 0)
-
-    def forward(self) -> tuple[Forward, str]:
-        """The model made ready and tried: in eval mode, on the device, folded and compiled as told."""
-        self.classifier.eval().to(self.device)
-        assert_eval(self.classifier)
-        sample = self.sample()
-        plain = Forward(self.classifier, self.device, self.settings)
-        name = self.classifier.info.name
-        width = check_model(plain, sample[:2].permute(0, 2, 3, 1), None, name)
-        if self.metric == "error":
-            check_classes(self.images, width, name)
-        model: Callable[[torch.Tensor], torch.Tensor] = self.classifier
-        note = "as loaded"
-        if self.settings.fuse:
-            model, note = optimise_for_inference(self.classifier, sample)
-        if self.settings.compile:
-            model, note = torch.compile(model), f"{note}, compiled"
-        return Forward(model, self.device, self.settings), note
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for two starts to be one sweep."""

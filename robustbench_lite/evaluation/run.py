@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,9 @@ import torch
 from robustbench_lite.errors import DataError, ModelError
 from robustbench_lite.evaluation.forward import (
     Forward,
-    check_model,
     describe_outputs,
     fastest_batch_size,
+    ready,
     same_outputs,
 )
 from robustbench_lite.evaluation.opening import weights_sha256
@@ -29,7 +29,7 @@ from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise
 from robustbench_lite.metrics.flips import check_pairs
-from robustbench_lite.models import Classifier, Ensemble, assert_eval, optimise_for_inference
+from robustbench_lite.models import Classifier, Ensemble
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
@@ -56,6 +56,7 @@ class Run:
     team: Processes
     progress: Progress
     warnings: list[str] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
 
     @cached_property
     def data(self) -> dict[str, object]:
@@ -94,7 +95,8 @@ class Run:
         sample = sample.flatten(0, 1)[:_SAMPLE] if sample.ndim == 5 else sample
         self.check_pairs()
         self.check_clean()
-        forward, made_ready = self.forward(sample)
+        classes = self.suite.spec.classes
+        forward, made_ready, _ = ready(self.classifier, sample, self.settings, self.device, classes)
         outputs = describe_outputs(forward, sample, self.warn)
         record: dict[str, Any] = {}
         if folder is not None and self.team.first:
@@ -129,20 +131,6 @@ class Run:
             results.save(folder.path)
         return cast(Results, self.team.from_first(results))
 
-    def forward(self, sample: torch.Tensor) -> tuple[Forward, str]:
-        """The model made ready and tried: in eval mode, on the device, folded and compiled as told."""
-        self.classifier.eval().to(self.device)
-        assert_eval(self.classifier)
-        plain = Forward(self.classifier, self.device, self.settings)
-        check_model(plain, sample[:2], self.suite.spec.classes, self.classifier.info.name)
-        model: Callable[[torch.Tensor], torch.Tensor] = self.classifier
-        note = "as loaded"
-        if self.settings.fuse:
-            model, note = optimise_for_inference(self.classifier, sample.permute(0, 3, 1, 2))
-        if self.settings.compile:
-            model, note = torch.compile(model), f"{note}, compiled"
-        return Forward(model, self.device, self.settings), note
-
     def guard(self, forward: Forward, clean: CellResult | None, folder: RunFolder | None) -> None:
         """Stop when the clean error is near chance, or a guessed normalisation is clearly the wrong one.
 
@@ -175,7 +163,7 @@ class Run:
             if folder is not None and self.team.first:
                 folder.forget_clean()
             raise ModelError(f"{text}. --force evaluates it all the same")
-        self.warn(text)
+        self.warn(text, waived=grave)
 
     def clean_sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Evenly spread clean images, uint8 (n, H, W, 3), and their labels, on the device."""
@@ -187,10 +175,16 @@ class Run:
         images = torch.cat([reader.read(number, number + 1) for number in spread.tolist()])
         return images.to(self.device), torch.from_numpy(labels[spread]).to(self.device)
 
-    def warn(self, text: str) -> None:
-        """Say, and keep with the results, what a reader of the numbers must know."""
+    def warn(self, text: str, *, waived: bool = False) -> None:
+        """Say, and keep with the results, what a reader of the numbers must know.
+
+        Args:
+            text: a sentence without its end.
+            waived: the user has said that it is known.
+        """
         if text not in self.warnings:
             self.warnings.append(text)
+            self.unheard += [] if waived else [text]
             if self.team.first:
                 self.progress.note(f"Warning: {text}")
 
