@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from robustbench_lite.training import Dataset, Trained
+    from robustbench_lite.training import Trained
 
 METHODS: Final = (
     "standard",
@@ -24,10 +24,6 @@ METHODS: Final = (
     "augmix",
     "patch-uniform",
 )
-
-TEST_IMAGES: Final = "test.npz"
-
-CUSTOM: Final = ("custom", "custom-c", "custom-p")
 
 WITHOUT_JSD: Final = {"augmix": "augmix-no-jsd", "random-autoaugment-jsd": "random-autoaugment"}
 
@@ -160,6 +156,7 @@ def train_command(
     command continues a run that was killed, to the same weights. `torchrun` shares the work between GPUs.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
+    from robustbench_lite.commands._own_suites import CUSTOM, keep_test_images, place_of
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.commands._training_progress import TrainingBars
     from robustbench_lite.training import architecture_name, open_dataset, train
@@ -179,14 +176,14 @@ def train_command(
     told["architecture"] = architecture
     name = f"{opened.name}-{architecture}-{told['method']}-{told['seed']}"
     folder = out or Path("runs") / name.replace(":", "-")
-    places = {suite: _place(suite, dataset, opened, data, folder) for suite in suites}
+    places = {suite: place_of(suite, dataset, opened, data, folder) for suite in suites}
     with TrainingBars() as bars:
         trained = train(opened, out=folder, overwrite=overwrite, progress=bars, **told)
     if is_first_process():
         final = trained.history[-1]
         click.echo(f"{trained.last}: test error {100 * final.test_error:.2f} % after {final.epoch} epochs")
-        if not set(suites).isdisjoint(CUSTOM):
-            _keep_test_images(opened, folder)
+    if not set(suites).isdisjoint(CUSTOM):
+        keep_test_images(opened, folder)
     for suite, place in places.items():
         _evaluate(trained, suite, place, folder, overwrite, told)
 
@@ -215,61 +212,6 @@ def _without_jsd(method: str) -> str:
     return WITHOUT_JSD.get(method, method)
 
 
-def _place(suite: str, dataset: str, opened: Dataset, data: Path | None, folder: Path) -> dict[str, Any]:
-    """Where a suite's images are, as keywords of `evaluate`; checked before the training begins.
-
-    Official files below --data are read; where there are none, the suite is made from the clean set there.
-    """
-    from robustbench_lite.errors import InvalidInput, MissingData
-    from robustbench_lite.evaluation import check_sources
-    from robustbench_lite.suites import suite_spec
-
-    if suite in CUSTOM:
-        return _own_images(dataset, opened, folder)
-    spec = suite_spec(suite)
-    if spec.classes != opened.classes:
-        raise InvalidInput(
-            f"{suite} has {spec.classes} classes and {opened.name} {opened.classes}; choose another suite, "
-            "or custom-c and custom-p for the run's own test images"
-        )
-    try:
-        check_sources(suite, data=data)
-    except MissingData:
-        if spec.clean is None or data is None:
-            raise
-        check_sources(suite, clean_data=data)
-        return {"clean_data": data}
-    return {"data": data}
-
-
-def _own_images(dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
-    """The run's test images: its folder of them, or the archive that `_keep_test_images` will write."""
-    from robustbench_lite.errors import InvalidInput
-    from robustbench_lite.training.data import InMemory
-
-    classes = opened.class_names or tuple(map(str, range(opened.classes)))
-    if isinstance(opened.test, InMemory):
-        return {"clean_data": folder / TEST_IMAGES, "classes": classes}
-    parts = [Path(dataset) / name for name in ("val", "test")]
-    place = next((part for part in parts if part.is_dir()), None)
-    if place is None:
-        raise InvalidInput(
-            f"{dataset} has no val/ or test/ folder to make a suite from; add one, or name an official suite"
-        )
-    return {"clean_data": place, "classes": classes, "image_size": opened.test.size[0]}
-
-
-def _keep_test_images(opened: Dataset, folder: Path) -> None:
-    """Write test images that are held in memory as an archive that `evaluate` reads."""
-    import numpy as np
-
-    from robustbench_lite.training.data import InMemory
-
-    if isinstance(opened.test, InMemory):
-        images = opened.test.images.permute(0, 2, 3, 1).contiguous().numpy()
-        np.savez(folder / TEST_IMAGES, images=images, labels=opened.test.labels.numpy())
-
-
 def _evaluate(
     trained: Trained, suite: str, place: dict[str, Any], folder: Path, overwrite: bool, told: dict[str, Any]
 ) -> None:
@@ -278,16 +220,9 @@ def _evaluate(
     from robustbench_lite.report import results_table
 
     shared = {name: told[name] for name in ("device", "seed")}
-    run_folder = folder / f"eval-{suite}"
+    # A network that is still near chance after so much training is no mistake in how it was loaded.
+    shared |= {"run_folder": folder / f"eval-{suite}", "overwrite": overwrite, "force": True}
     with Bars() as bars:
-        results = evaluate(
-            str(trained.last),
-            suite,
-            run_folder=run_folder,
-            overwrite=overwrite,
-            progress=bars,
-            **place,
-            **shared,
-        )
+        results = evaluate(str(trained.last), suite, progress=bars, **place, **shared)
     if is_first_process():
         click.echo(results_table([results]).render("text"))

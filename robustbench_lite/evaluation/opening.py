@@ -131,13 +131,14 @@ def open_suites(
 
 
 def check_sources(name: str, *, data: str | Path | None = None, clean_data: str | Path | None = None) -> None:
-    """Find a suite's images and check them, as `evaluate` would before its first forward pass.
+    """Find a suite's images, and what it is made with, and check them, as before its first forward pass.
 
     Raises:
         DataError: files are missing, damaged, or not told.
         UnknownName: no such suite.
     """
-    open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
+    suite, _ = open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
+    suite.fingerprint()
 
 
 def _generate(spec: SuiteSpec, clean: Suite, sources: Sources, device: torch.device) -> Suite:

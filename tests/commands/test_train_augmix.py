@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from robustbench_lite.cli import main
 from robustbench_lite.commands import train_augmix
+from robustbench_lite.commands._own_suites import place_of
 from robustbench_lite.models import load_model
 from robustbench_lite.training import METHODS, Recipe, open_dataset
 from robustbench_lite.training.sources import NAMED
@@ -165,6 +166,9 @@ def test_the_runs_own_test_images_make_a_suite(images: Path, tmp_path: Path) -> 
     record = json.loads((tmp_path / "run/eval-custom/results.json").read_text())
     logged = float((tmp_path / "run/log.csv").read_text().splitlines()[-1].split(",")[6])
     assert record["summary"]["clean_error"] == pytest.approx(logged)
+    untrained = robust(*command, *suite, "--epochs", 1, "--lr", 1e-6, "--overwrite")
+    assert untrained.exit_code == 0, untrained.output
+    assert "near chance" in untrained.stderr
     again = robust(*command, *suite, "--seed", 1, "--overwrite")
     assert again.exit_code == 0, again.output
 
@@ -186,12 +190,23 @@ def test_a_suite_that_can_not_be_evaluated_is_told_before_the_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_frost_without_its_photographs_is_told_before_the_training(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delenv("ROBUSTBENCH_LITE_DATA", raising=False)
+    done = robust("--dataset", images, *QUICK, "--out", tmp_path / "run", "--eval-suite", "custom-c")
+    assert done.exit_code == 1
+    assert "frost needs the five published photographs" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_suite_without_its_official_files_is_made_from_the_clean_images(
     images: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "cifar10.npz").write_bytes(images.read_bytes())
     opened = open_dataset(images)
-    place = train_augmix._place("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
+    place = place_of("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
     assert place == {"clean_data": tmp_path}
 
 

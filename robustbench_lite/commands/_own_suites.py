@@ -1,0 +1,92 @@
+"""Where the suites lie on which a training run is evaluated afterwards; told before the training begins."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from robustbench_lite.training import Dataset
+
+CUSTOM: Final = ("custom", "custom-c", "custom-p")
+
+TEST_IMAGES: Final = "test.npz"
+
+
+def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folder: Path) -> dict[str, Any]:
+    """Where a suite's images are, as keywords of `evaluate`.
+
+    Official files below --data are read; where there are none, the suite is made from the clean set there.
+
+    Args:
+        suite: its name; those of `CUSTOM` are made from the run's own test images.
+        dataset: --dataset.
+        opened: what that is.
+        data: --data.
+        folder: of the run.
+
+    Raises:
+        UnknownName: no such suite.
+        DataError: its files, or the frost photographs that it is made with, are missing or damaged.
+        InvalidInput: the suite has other classes than the data set, or is to be made of images that nothing
+            holds.
+    """
+    from robustbench_lite.errors import InvalidInput, MissingData
+    from robustbench_lite.evaluation import check_sources
+    from robustbench_lite.suites import suite_spec
+
+    if suite in CUSTOM:
+        return _own_images(suite, dataset, opened, folder)
+    spec = suite_spec(suite)
+    if spec.classes != opened.classes:
+        raise InvalidInput(
+            f"{suite} has {spec.classes} classes and {opened.name} {opened.classes}; choose another suite, "
+            "or custom-c and custom-p for the run's own test images"
+        )
+    try:
+        check_sources(suite, data=data)
+    except MissingData:
+        if spec.clean is None or data is None:
+            raise
+        check_sources(suite, clean_data=data)
+        return {"clean_data": data}
+    return {"data": data}
+
+
+def _own_images(suite: str, dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
+    """The run's test images: its folder of them, or the archive that `keep_test_images` will write."""
+    from robustbench_lite.corruptions.frost import find_photographs
+    from robustbench_lite.errors import InvalidInput
+    from robustbench_lite.training.data import InMemory
+
+    if suite == "custom-c":
+        find_photographs()
+    classes = opened.class_names or tuple(map(str, range(opened.classes)))
+    if isinstance(opened.test, InMemory):
+        return {"clean_data": folder / TEST_IMAGES, "classes": classes}
+    parts = [Path(dataset) / name for name in ("val", "test")]
+    place = next((part for part in parts if part.is_dir()), None)
+    if place is None:
+        raise InvalidInput(
+            f"{dataset} has no val/ or test/ folder to make a suite from; add one, or name an official suite"
+        )
+    return {"clean_data": place, "classes": classes, "image_size": opened.test.size[0]}
+
+
+def keep_test_images(opened: Dataset, folder: Path) -> None:
+    """Write test images that are held in memory as an archive; all processes of a run call it together."""
+    import numpy as np
+
+    from robustbench_lite.results import write_atomically
+    from robustbench_lite.runtime import processes
+    from robustbench_lite.training.data import InMemory
+
+    with processes() as team:
+        if team.first and isinstance(opened.test, InMemory):
+            images = opened.test.images.permute(0, 2, 3, 1).contiguous().numpy()
+            buffer = io.BytesIO()
+            np.savez(buffer, images=images, labels=opened.test.labels.numpy())
+            write_atomically(folder / TEST_IMAGES, buffer.getvalue())
+        # The others wait for the file here.
+        team.from_first(None)
