@@ -174,9 +174,9 @@ def _notes(run: Results, replicates: int, seed: int) -> tuple[str, ...]:
     else:
         notes.append(
             f"Intervals: paired bootstrap over images, an image's copies together; {replicates} replicates, "
-            f"seed {seed}. p: the models' outcomes swapped image by image, exact where they are right or "
-            "wrong; where it is 0.05 or more the interval reaches to 0. Calibration errors linearised. "
-            "Headline scores are each judged alone."
+            f"seed {seed}. p: the models' outcomes swapped image by image, exact for a single cell's errors; "
+            "where it is 0.05 or more before adjustment the interval reaches to 0. Calibration errors "
+            "linearised. Headline scores are each judged alone."
         )
     fewest = min(cell.n for cell in run.cells)
     if fewest < FEW_IMAGES:

@@ -24,6 +24,9 @@ _WRITE_EVERY = 2.0
 _WRITING_SHARE = 0.02
 
 
+_NEEDED = frozenset(("outputs", "batch_size", "shape", "plan", "done", "values"))
+
+
 @dataclass
 class Outcomes:
     """A value for each pair and image, filled unit by unit; a unit is some pairs on one chunk of images.
@@ -175,22 +178,24 @@ class Store:
     def _read(self, path: Path) -> Outcomes | None:
         """The outcomes in a file; None where it is damaged and must be made again."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                identity = json.loads(str(stored["identity"]))
-                (pairs, images), (group, chunk) = stored["shape"].tolist(), stored["plan"].tolist()
-                done, values = stored["done"], stored["values"]
-                outputs, batch_size = stored["outputs"].tolist(), int(stored["batch_size"])
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                stored = dict(archive)
+            identity = json.loads(str(stored["identity"]))
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
         difference = _difference(identity, self.identity)
-        if not difference and not same_outputs(outputs, self.outputs):
+        if not difference and not set(stored) >= _NEEDED:
+            difference = "its outcomes are those of another version"
+        elif not difference and not same_outputs(stored["outputs"].tolist(), self.outputs):
             difference = "the model's outputs differ"
         if difference:
             raise DataError(
                 f"{path.parent} holds another sweep ({difference}); choose another folder, or --overwrite to "
                 "start afresh"
             )
-        self.batch_size = self.batch_size or batch_size or None
+        (pairs, images), (group, chunk) = stored["shape"].tolist(), stored["plan"].tolist()
+        done, values = stored["done"], stored["values"]
+        self.batch_size = self.batch_size or int(stored["batch_size"]) or None
         if values.dtype == np.uint8:
             values = np.unpackbits(values, axis=1, count=images).astype(np.bool_)
         outcomes = Outcomes.empty(pairs, images, group, chunk, values.dtype)

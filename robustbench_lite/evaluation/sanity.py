@@ -19,9 +19,12 @@ _CLEARLY = 10.83
 
 
 def near_chance(accuracy: float, n: int, classes: int) -> bool:
-    """Whether an accuracy over n images is no better than 1.5 times guessing (+ three standard errors)."""
+    """Whether an accuracy over n images is little better than guessing.
+
+    Little is half as much again, at most 10 points, and three standard errors.
+    """
     chance = 1 / classes
-    return accuracy <= 1.5 * chance + 3 * math.sqrt(chance * (1 - chance) / n)
+    return accuracy <= chance + min(chance / 2, 0.1) + 3 * math.sqrt(chance * (1 - chance) / n)
 
 
 def explain_near_chance(
@@ -51,7 +54,8 @@ def explain_near_chance(
         return f"on {len(labels)} images {best} brings the error to {100 * (1 - accuracy):.1f} %"
     predicted = forward(images).argmax(1)
     relabelled = _best_relabelling(predicted.cpu().numpy(), labels.cpu().numpy(), classes)
-    if len(labels) >= 10 * classes and not near_chance(relabelled, len(labels), 3 * classes):
+    gain = relabelled - float((predicted == labels).float().mean())
+    if len(labels) >= 10 * classes and gain > 0.1 and not near_chance(relabelled, len(labels), 3 * classes):
         return (
             f"renumbering the classes brings the error to {100 * (1 - relabelled):.1f} %: the checkpoint's "
             "class order is not the suite's"

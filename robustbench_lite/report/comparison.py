@@ -23,6 +23,7 @@ _TITLES: Final = {
     "mean_error": "Mean error",
     "selected_mean_error": "Error of the selection",
     "clean_error": "Clean error",
+    "top5_error": "Top-5 error",
     "rms_calibration_error": "RMS calibration error",
     "expected_calibration_error": "ECE",
     "brier_score": "Brier (0 to 2)",

@@ -366,6 +366,18 @@ def test_a_damaged_store_is_made_again(tmp_path: Path, images: np.ndarray, label
     np.testing.assert_array_equal(run(images, labels, run_folder=tmp_path), first)
 
 
+def test_outcomes_of_another_version_are_left_alone(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray
+) -> None:
+    run(images, labels, run_folder=tmp_path)
+    with np.load(tmp_path / STORE) as stored:
+        older = {name: values for name, values in stored.items() if name != "outputs"}
+    np.savez(tmp_path / STORE, **older)
+    with pytest.raises(DataError, match="its outcomes are those of another version"):
+        run(images, labels, run_folder=tmp_path)
+    assert (tmp_path / STORE).is_file()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, images: np.ndarray) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"can't be written: (Not a directory|File exists)"):

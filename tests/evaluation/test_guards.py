@@ -12,6 +12,7 @@ from torch import nn
 
 import robustbench_lite as rb
 from robustbench_lite.errors import DataError, ModelError, RobustBenchWarning
+from robustbench_lite.evaluation.sanity import near_chance
 from robustbench_lite.suites import SUITES
 
 QUICK = {"device": "cpu", "batch_size": 16, "bootstrap": 100, "corruptions": ["fog"], "severities": [1]}
@@ -89,6 +90,20 @@ def test_probabilities_are_told_in_python_and_kept_with_the_results(
     with pytest.warns(RobustBenchWarning, match="outputs look like probabilities"):
         results = rb.evaluate(lambda images: model(images).softmax(1), "cifar10-c", data=cifar_data, **QUICK)
     assert "look like probabilities" in results.provenance["warnings"][0]
+
+
+def test_force_waives_a_guard_and_no_other_warning(cifar_data: Path, half_right: nn.Module) -> None:
+    with pytest.warns(RobustBenchWarning, match="outputs look like probabilities") as heard:
+        rb.evaluate(
+            lambda images: half_right(images).softmax(1), "cifar10-c", data=cifar_data, force=True, **QUICK
+        )
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize(("accuracy", "classes"), [(0.76, 2), (0.667, 3)])
+def test_few_classes_are_no_chance(accuracy: float, classes: int) -> None:
+    assert not near_chance(accuracy, 1000, classes)
+    assert near_chance(1 / classes, 1000, classes)
 
 
 def unpaired(cifar_data: Path, folder: Path) -> Path:
