@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +48,27 @@ def fashion(folder: Path, part: str, count: int) -> tuple[np.ndarray, np.ndarray
     return np.repeat(padded[..., None], 3, axis=-1), labels
 
 
-def scores(dataset: Dataset, method: str, seed: int, epochs: int, out: Path) -> dict[str, float]:
+def written(path: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    """An archive of images; whole at once, as other calls may look for it."""
+    if not path.exists():
+        partial = path.with_name(f"{os.getpid()}-{path.name}")
+        np.savez(partial, images=images, labels=labels)
+        partial.replace(path)
+    return path
+
+
+def scores(
+    dataset: Dataset, method: str, seed: int, epochs: int, suites: dict[str, Path], out: Path
+) -> dict[str, float]:
     """Train one network, evaluate it, and return its scores as fractions."""
     folder = out / f"{method}-{seed}"
     trained = train(
         dataset, architecture="resnet-8", method=method, seed=seed, epochs=epochs, out=folder / "model"
     )
     found: dict[str, float] = {}
-    for suite, images in (("custom-c", "test.npz"), ("custom-p", "sequences.npz")):
+    for suite, images in suites.items():
         results = rb.evaluate(
-            str(trained.last), suite, clean_data=out / images, run_folder=folder / suite, force=True
+            str(trained.last), suite, clean_data=images, run_folder=folder / suite, force=True
         )
         found = {**results.summary, **found}
     return {name: found[name] for name in SCORES}
@@ -76,14 +88,15 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     test = fashion(options.data, "t10k", options.test_images)
-    for name, count in (("test", options.test_images), ("sequences", SEQUENCES)):
-        if not (options.out / f"{name}.npz").exists():
-            np.savez(options.out / f"{name}.npz", images=test[0][:count], labels=test[1][:count])
+    suites = {
+        suite: written(options.out / f"test-{count}.npz", test[0][:count], test[1][:count])
+        for suite, count in (("custom-c", options.test_images), ("custom-p", SEQUENCES))
+    }
     dataset = from_arrays(*fashion(options.data, "train", options.images), *test, name="fashion-mnist")
     rows = []
     for seed in options.seeds:
         for method in options.methods:
-            row = scores(dataset, method, seed, options.epochs, options.out)
+            row = scores(dataset, method, seed, options.epochs, suites, options.out)
             rows.append({"method": method, "seed": seed, **row})
             print(", ".join(f"{SCORES[name]} {100 * row[name]:.1f} %" for name in SCORES), flush=True)
     table = pd.DataFrame(rows).drop(columns="seed").groupby("method", sort=False)

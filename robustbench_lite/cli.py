@@ -54,6 +54,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 """Subcommand -> module, attribute in it, and the line that `robust --help` shows without importing it."""
 
+RESUMED: Final = frozenset(("demo", "eval", "fourier", "corrupt", "train-augmix", "data"))
+"""Those that keep what they have done."""
+
 INTERRUPTED: Final = 130
 
 
@@ -90,7 +93,8 @@ class LazyGroup(click.Group):
         except RobustBenchError as error:
             raise CommandFailed(str(error)) from error
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted. What was finished is kept: the same command continues.", err=True)
+            kept = " What was finished is kept: the same command continues."
+            click.echo("Interrupted." + kept * (ctx.invoked_subcommand in RESUMED), err=True)
             ctx.exit(INTERRUPTED)
 
 

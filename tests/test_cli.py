@@ -64,6 +64,11 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch: pytest.MonkeyPatch) -
     assert result.stderr.strip() == "Interrupted. What was finished is kept: the same command continues."
 
 
+def test_ctrl_c_promises_nothing_for_commands_that_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    command_that_raises(monkeypatch, KeyboardInterrupt())
+    assert CliRunner().invoke(cli.main, ["compare"]).stderr.strip() == "Interrupted."
+
+
 def test_an_unexpected_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     command_that_raises(monkeypatch, ZeroDivisionError("a defect"))
     result = CliRunner().invoke(cli.main, ["data"])

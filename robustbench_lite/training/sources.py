@@ -63,6 +63,7 @@ def open_dataset(
     if known and root is None:
         raise DataError(f"where are the files of {name}? give --data DIR, or set ROBUSTBENCH_LITE_DATA")
     place = Path(name if root is None else root).expanduser()
+    place = place if known else place.resolve()
     if str(name) in ("cifar10", "cifar100"):
         _refuse(str(name), image_size, extra)
         return _cifar(str(name), place, download)

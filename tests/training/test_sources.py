@@ -119,6 +119,12 @@ def test_training_images_without_test_images_are_no_data_set(tmp_path: Path) -> 
     assert len(open_dataset(tmp_path / "train", test_fraction=0.2).test.labels) == 2
 
 
+def test_a_folder_seen_from_inside_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_classes(tmp_path, ("ape", "cat"), count=10)
+    monkeypatch.chdir(tmp_path)
+    assert open_dataset(".").name == tmp_path.name
+
+
 def test_a_folder_of_classes_is_divided_by_the_seed(tmp_path: Path) -> None:
     write_classes(tmp_path, ("ape", "cat"), count=10)
     divisions = [open_dataset(tmp_path, test_fraction=0.3, seed=seed).fingerprint() for seed in (0, 0, 1)]
