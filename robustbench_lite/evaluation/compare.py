@@ -159,8 +159,9 @@ def _by_name(scores: Scores) -> dict[str, Headline]:
 
 
 def _pairs(first: Mapping[str, Headline], second: Mapping[str, Headline]) -> list[Pair]:
-    """The scores that both have."""
-    return [Pair(name, first[name], second[name]) for name in first if name in second]
+    """The scores that both have, but for the released code's twin of one of them."""
+    both = [name for name in first if name in second and not name.endswith("_released")]
+    return [Pair(name, first[name], second[name]) for name in both]
 
 
 def _notes(run: Results, replicates: int, seed: int) -> tuple[str, ...]:

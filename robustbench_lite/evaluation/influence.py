@@ -193,7 +193,8 @@ def _influence(columns: Columns, score: str) -> _Array:
     elif score == "expected_calibration_error":
         values = metrics.expected_calibration_influence(confidence, correct)
     else:
-        squares = metrics.rms_calibration_influence(confidence, correct)
+        released = score == "rms_calibration_error_released"
+        squares = metrics.rms_calibration_influence(confidence, correct, drop_last_bin=released)
         values = squares / (2 * math.sqrt(max(squares.mean(), np.finfo(np.float64).tiny)))
     return _centred(values)
 

@@ -28,6 +28,7 @@ _MEANS = {
     "error": "mean_error",
     "top5_error": "top5_error",
     "rms_calibration_error": "rms_calibration_error",
+    "rms_calibration_error_released": "rms_calibration_error_released",
     "expected_calibration_error": "expected_calibration_error",
     "brier_score": "brier_score",
     "top_label_brier_score": "top_label_brier_score",
@@ -106,6 +107,10 @@ def summarise(
         "adaptive bins of 100 by confidence, every bin counted, the last takes the remainder; per cell, then "
         "the mean over cells"
     )
+    if any("_released" in name for name in found):
+        choices["rms_calibration_error_released"] = (
+            "the most confident bin left out, as in the loop that the authors released"
+        )
     intervals = _intervals(found, settings)
     if intervals:
         choices["intervals"] = (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.metrics.inputs import BoolArray, FloatArray, Numbers, confidences_and_correct
+
+BIN_SIZE: Final = 100
+"""Predictions in a bin of the RMS calibration error, in the paper."""
 
 
 class ReliabilityCurve(NamedTuple):
@@ -20,7 +23,7 @@ class ReliabilityCurve(NamedTuple):
 
 
 def rms_calibration_error(
-    confidences: Numbers, correct: Numbers, *, bin_size: int = 100, drop_last_bin: bool = False
+    confidences: Numbers, correct: Numbers, *, bin_size: int = BIN_SIZE, drop_last_bin: bool = False
 ) -> float:
     """Return the root mean square gap between confidence and accuracy over bins of equal count, 0 to 1.
 
@@ -97,7 +100,7 @@ def reliability_curve(
 
 
 def rms_calibration_influence(
-    confidences: Numbers, correct: Numbers, *, bin_size: int = 100, drop_last_bin: bool = False
+    confidences: Numbers, correct: Numbers, *, bin_size: int = BIN_SIZE, drop_last_bin: bool = False
 ) -> FloatArray:
     """Return per-prediction values whose mean is the squared RMS calibration error, for the bootstrap.
 

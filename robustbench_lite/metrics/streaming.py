@@ -143,8 +143,9 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
     """Return the scalar scores of one cell of images from its columns.
 
     Keys: `n_wrong`, `error`, `mean_confidence`, `rms_calibration_error`, `expected_calibration_error`,
-    `brier_score` (multi-class), `top_label_brier_score`, `nll`, where labels have ranks `top5_error`, and
-    `n`; fractions, computed in float64.
+    `brier_score` (multi-class), `top_label_brier_score`, `nll`, where labels have ranks `top5_error`, from
+    200 images on `rms_calibration_error_released` (with `drop_last_bin`), and `n`; fractions, computed in
+    float64.
 
     Args:
         columns: of `classification_columns`, joined over the cell's batches.
@@ -175,6 +176,9 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
         "top_label_brier_score": float(((confidence - right) ** 2).mean()),
         "nll": float(nll.mean()),
     }
+    if len(right) >= 2 * calibration.BIN_SIZE:
+        released = calibration.rms_calibration_error(confidence, right, drop_last_bin=True)
+        scores["rms_calibration_error_released"] = released
     if "label_rank" in columns:
         ranked = class_indices(columns["label_rank"], "label_rank", ndim=1)
         scores["top5_error"] = float((ranked >= ranks.TOP).double().mean())

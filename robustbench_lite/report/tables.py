@@ -37,6 +37,7 @@ _SCORES = (
     Column("mfp", "mFP %", interval=True),
     Column("mt5d", "Top-5 distance", digits=2, percent=False, interval=True),
     Column("rms_calibration_error", "RMS calib. %", interval=True),
+    Column("rms_calibration_error_released", "RMS calib. (released) %", interval=True, hidden=True),
     Column("expected_calibration_error", "ECE %", interval=True),
     Column("brier_score", "Brier (0-2)", digits=3, percent=False, interval=True),
     Column("top_label_brier_score", "Brier, top label", digits=3, percent=False, interval=True),

@@ -32,6 +32,7 @@ HEADLINES = (
     "top_label_brier_score",
     "nll",
     "top5_error",
+    "rms_calibration_error_released",
 )
 
 

@@ -40,6 +40,9 @@ def test_columns_give_the_scores_of_the_plain_functions(device):
         "error": metrics.error_rate(predictions, labels),
         "mean_confidence": float(confidences.mean()),
         "rms_calibration_error": metrics.rms_calibration_error(confidences, correct),
+        "rms_calibration_error_released": metrics.rms_calibration_error(
+            confidences, correct, drop_last_bin=True
+        ),
         "expected_calibration_error": metrics.expected_calibration_error(confidences, correct),
         "brier_score": metrics.brier_score(probs, labels),
         "top_label_brier_score": metrics.top_label_brier_score(confidences, correct),
