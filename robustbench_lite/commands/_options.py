@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,6 +31,12 @@ def forward_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def titled(model: str) -> tuple[str | None, str]:
+    """Turn TITLE=FILE into the two; there is no title where a file has such a name, or nothing before "="."""
+    title, equals, source = model.partition("=")
+    return (title, source) if equals and title and not Path(model).exists() else (None, model)
 
 
 def names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_lite.commands._options import forward_options, names, numbers
+from robustbench_lite.commands._options import forward_options, names, numbers, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
@@ -33,7 +34,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
     "models",
     multiple=True,
     required=True,
-    metavar="FILE|NAME",
+    metavar="[TITLE=]FILE|NAME",
     help="Checkpoint file, torchvision:NAME or timm:NAME; several make a comparison.",
 )
 @click.option(
@@ -159,18 +160,28 @@ def evaluate_command(
 
     keep_freed_memory()
     options |= {"compile": compiled, "fuse": not no_fuse}
-    runs: list[tuple[Any, Path]] = []
-    for model in [models] if ensemble else models:
-        parts = model if isinstance(model, tuple) else (model,)
-        runs.append((model, _folder(out, parts, options, several=not ensemble and len(models) > 1)))
+    named = [titled(model) for model in models]
+    sources = tuple(source for _, source in named)
+    chosen: list[tuple[str | None, Any]] = [(_title_of_all(named), sources)] if ensemble else [*named]
+    folders: list[Path] = []
     results: list[Results] = []
-    for model, folder in runs:
+    for title, model in chosen:
+        parts = model if isinstance(model, tuple) else (model,)
+        folders.append(_folder(out, parts, options, several=len(chosen) > 1))
         with Bars() as bars:
-            results.append(evaluate(model, run_folder=folder, progress=bars, **options))
+            results.append(evaluate(model, name=title, run_folder=folders[-1], progress=bars, **options))
     if is_first_process():
         click.echo(results_table(results, published=reference).render(style, terminal_width()))
-        for _, folder in runs:
+        for folder in folders:
             click.echo(f"results: {folder}", err=True)
+
+
+def _title_of_all(named: Sequence[tuple[str | None, str]]) -> str | None:
+    """An ensemble's title, which one of its models may carry."""
+    titles = [title for title, _ in named if title is not None]
+    if len(titles) > 1:
+        raise click.UsageError("An ensemble has one title at most: give it to one --model.")
+    return titles[0] if titles else None
 
 
 def _digest(path: Path) -> bytes:

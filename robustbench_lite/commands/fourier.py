@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_lite.commands._options import forward_options
+from robustbench_lite.commands._options import forward_options, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.evaluation.fourier_images import ImageSet
@@ -121,8 +121,8 @@ def fourier_command(
     """
     if not models and not spectrum:
         raise click.UsageError("Give --model, --spectrum, or both.")
-    titled = _titled(models)
-    folders = _folders(titled, out)
+    sources = _titled(models)
+    folders = _folders(sources, out)
     from robustbench_lite.commands._memory import keep_freed_memory
     from robustbench_lite.evaluation.fourier_images import open_images
 
@@ -134,21 +134,20 @@ def fourier_command(
         names = [name.strip() for name in spectrum.split(",") if name.strip()]
         _spectra(images, names, severity, frost, out, options)
     if models:
-        maps = _sweeps(titled, folders, images, options)
+        maps = _sweeps(sources, folders, images, options)
         _draw(maps, out, vmax)
 
 
 def _titled(models: tuple[str, ...]) -> dict[str, str]:
     """Models by title: the one given as TITLE=FILE, else the file's name without its endings."""
-    titled: dict[str, str] = {}
+    found: dict[str, str] = {}
     for model in models:
-        title, equals, rest = model.partition("=")
-        name, source = (title, rest) if equals and not Path(model).exists() else ("", model)
-        stem = name or Path(source).name.partition(".")[0].replace(":", "-")
-        if stem in titled:
+        title, source = titled(model)
+        stem = title or Path(source).name.partition(".")[0].replace(":", "-")
+        if stem in found:
             raise click.UsageError(f"Two models are called {stem!r}; tell them apart with TITLE=FILE.")
-        titled[stem] = source
-    return titled
+        found[stem] = source
+    return found
 
 
 def _folders(titles: Collection[str], out: Path) -> dict[str, Path]:
@@ -177,7 +176,7 @@ def _folders(titles: Collection[str], out: Path) -> dict[str, Path]:
 
 
 def _sweeps(
-    titled: Mapping[str, str], folders: Mapping[str, Path], images: ImageSet, options: dict[str, Any]
+    sources: Mapping[str, str], folders: Mapping[str, Path], images: ImageSet, options: dict[str, Any]
 ) -> dict[str, FourierMap]:
     from robustbench_lite.commands._bar import bar
     from robustbench_lite.commands._progress import is_first_process
@@ -186,7 +185,7 @@ def _sweeps(
     told = dict(options)
     told |= {"compile": told.pop("compiled"), "fuse": not told.pop("no_fuse")}
     maps: dict[str, FourierMap] = {}
-    for title, model in titled.items():
+    for title, model in sources.items():
         with bar(title) as tell:
             maps[title] = fourier_heatmap(model, images, run_folder=folders[title], progress=tell, **told)
         if is_first_process():

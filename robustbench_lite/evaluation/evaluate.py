@@ -15,6 +15,7 @@ from robustbench_lite.evaluation.progress import Progress, Silent
 from robustbench_lite.evaluation.run import Run
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.evaluation.subset import sample_cells
+from robustbench_lite.models import renamed
 from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATIONS
 from robustbench_lite.results import Results
 from robustbench_lite.runtime import Amp, check_amp, fixed_precision, processes, resolve_device
@@ -57,6 +58,7 @@ def evaluate(
     normalize: str | None = None,
     entry: str | None = None,
     trust_checkpoint: bool = False,
+    name: str | None = None,
     run_folder: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -86,6 +88,7 @@ def evaluate(
         normalize: input normalisation by name or as "MEAN,STD", where the default is not right.
         entry: which of several sets of weights in a checkpoint, for example "state_dict_ema".
         trust_checkpoint: allow a file to run code while it loads (a pickled module).
+        name: of the model in tables and records; by default the file's, or that of the class or function.
         run_folder: where results and predictions are kept; the same call continues a run that was killed.
         overwrite: start afresh in a folder that holds another run.
         progress: told what happens; where None, only what qualifies the numbers is told, by `warnings`.
@@ -97,9 +100,9 @@ def evaluate(
         ModelError: a model whose outputs can't be scored, or whose clean error is near chance.
         InvalidInput: an unknown name or a value outside its range.
     """
-    for name in options:
-        if name not in Options.__annotations__:
-            raise UnknownName("option", name, Options.__annotations__)
+    for option in options:
+        if option not in Options.__annotations__:
+            raise UnknownName("option", option, Options.__annotations__)
     settings = Settings(**options)
     if corruptions is None and str(suite).endswith("-p"):
         usual = PERTURBATION_LISTS[settings.perturbation_list]
@@ -133,6 +136,7 @@ def evaluate(
         else:
             opened, clean = open_suites(suite, sources, device, heard)
         classifier = open_models(model, opened, arch, normalize, trust_checkpoint, entry)
+        classifier = classifier if name is None else renamed(classifier, name)
         readers = {cell: stack.enter_context(contextlib.closing(opened.open(cell))) for cell in opened.cells}
         if clean is not None:
             readers = {CLEAN: stack.enter_context(contextlib.closing(clean.open(CLEAN))), **readers}

@@ -8,7 +8,7 @@ from robustbench_lite.models.classifier import (
     assert_eval,
     check_logits,
 )
-from robustbench_lite.models.ensemble import Ensemble, ensemble
+from robustbench_lite.models.ensemble import Ensemble, ensemble, renamed
 from robustbench_lite.models.load import load_model
 from robustbench_lite.models.normalize import NORMALIZATIONS
 from robustbench_lite.models.optimise import optimise_for_inference
@@ -27,5 +27,6 @@ __all__ = [
     "ensemble",
     "load_model",
     "optimise_for_inference",
+    "renamed",
     "save_checkpoint",
 ]

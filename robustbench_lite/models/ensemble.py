@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +36,13 @@ class Ensemble(nn.Module):
             raise ModelError(f"the members of {self.info.name} return different shapes: {sorted(widths)}")
         log_probs = torch.stack([one.float().log_softmax(dim=1) for one in logits])
         return log_probs.logsumexp(dim=0) - math.log(len(logits))
+
+
+def renamed(model: Classifier | Ensemble, name: str) -> Classifier | Ensemble:
+    """The same model, with the same weights, under another name."""
+    other = copy.copy(model)
+    other.info = replace(model.info, name=name)
+    return other
 
 
 def ensemble(models: Sequence[Classifier]) -> Ensemble:

@@ -99,6 +99,30 @@ def test_several_models_are_rows_of_one_table(workplace: Path, tmp_path: Path) -
     assert "model2" in result.stdout
 
 
+def test_a_model_may_have_a_title(workplace: Path, tmp_path: Path) -> None:
+    base = command(workplace, "--out", str(tmp_path))
+    place = base.index("--model") + 1
+    titled = [*base[:place], f"Ours, 50 %={base[place]}", *base[place + 1 :]]
+    result = CliRunner().invoke(main, titled)
+    assert result.exit_code == 0, result.output
+    assert "Ours, 50 %" in result.stdout
+    assert "model1" not in result.stdout
+    record = json.loads((tmp_path / "results.json").read_text())["provenance"]["model"]
+    assert (record["name"], Path(record["source"]).name) == ("Ours, 50 %", Path(base[place]).name)
+
+
+def test_an_ensemble_has_one_title(workplace: Path, tmp_path: Path) -> None:
+    base = command(workplace, "--out", str(tmp_path))
+    place = base.index("--model") + 1
+    two = [*base[:place], f"both={base[place]}", *base[place + 1 :], "--ensemble", "--model"]
+    result = CliRunner().invoke(main, [*two, str(workplace / "model2.pt")])
+    assert result.exit_code == 0, result.output
+    assert "both" in result.stdout
+    twice = CliRunner().invoke(main, [*two, f"other={workplace / 'model2.pt'}"])
+    assert twice.exit_code == 2
+    assert "An ensemble has one title at most" in twice.stderr
+
+
 def test_a_killed_run_continues_and_ends_with_the_same_numbers(workplace: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert CliRunner().invoke(main, command(workplace, "--out", str(whole))).exit_code == 0
