@@ -21,6 +21,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "evaluate_command",
         "Evaluate checkpoints on a suite: mCE, mFR, calibration and the rest.",
     ),
+    "table": (
+        "robustbench_lite.commands.table",
+        "table_command",
+        "Print runs again as a table; several trainings as mean and deviation.",
+    ),
     "compare": (
         "robustbench_lite.commands.compare",
         "compare_command",

@@ -98,6 +98,11 @@ class Results:
         return sampled
 
     @property
+    def trainings(self) -> int:
+        """How many runs these results are the mean of."""
+        return int(self.provenance.get("trainings", 1))
+
+    @property
     def model(self) -> str:
         """The model's name."""
         return str(self.provenance.get("model", {}).get("name", "model"))

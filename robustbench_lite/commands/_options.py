@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 Command = Callable[..., Any]
+
+FORMATS: Final = ("text", "json", "csv", "markdown", "latex")
+"""How a table may be printed."""
 
 
 def forward_options(command: Command) -> Command:

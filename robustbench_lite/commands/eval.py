@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_lite.commands._options import forward_options, names, numbers, titled
+from robustbench_lite.commands._options import FORMATS, forward_options, names, numbers, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
-
-FORMATS = ("text", "json", "csv", "markdown", "latex")
 
 
 def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

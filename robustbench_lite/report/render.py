@@ -32,6 +32,7 @@ _LATEX_SPECIAL: Final = str.maketrans(
         "—": "---",
         "†": r"$^\dagger$",
         "×": r"$\times$",
+        "±": r"$\pm$",
         "≈": r"$\approx$",
         "<": r"$<$",
         ">": r"$>$",
@@ -45,9 +46,9 @@ def render(tables: Sequence[Table], style: str, width: int | None = None) -> str
     """Draw tables one below the other.
 
     Text, Markdown and LaTeX print rounded values and notes. CSV and JSON hold every digit, fractions instead
-    of percentages, and interval ends in columns `KEY_low` and `KEY_high`; a model's rows in several tables
-    become one, and tables of anything else than models are left out. In Markdown and LaTeX the lowest number
-    of a column is bold.
+    of percentages, and interval ends in columns `KEY_low` and `KEY_high`, standard deviations in `KEY_sd`; a
+    model's rows in several tables become one, and tables of anything else than models are left out. In
+    Markdown and LaTeX the lowest number of a column is bold.
 
     Args:
         tables: tables over the same rows where there are several.
@@ -286,7 +287,9 @@ def _record(table: Table, row: Row) -> dict[str, Value]:
     for column in table.columns:
         record[column.key] = row.values.get(column.key)
         if column.key in row.intervals:
-            record[f"{column.key}_low"], record[f"{column.key}_high"] = row.intervals[column.key]
+            low, high = row.intervals[column.key]
+            found = {"sd": (high - low) / 2} if row.spread else {"low": low, "high": high}
+            record |= {f"{column.key}_{name}": value for name, value in found.items()}
     return record
 
 

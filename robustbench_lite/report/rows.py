@@ -32,6 +32,8 @@ class ReportRow:
         missing: what was not evaluated, in words; the mean is then not printed.
         mark: printed behind the name: published, or estimated from a part of the images.
         selected: whether only some corruptions or severities were asked for.
+        trainings: how many runs the scores are the mean of; with several, intervals are one standard
+            deviation to both sides.
     """
 
     model: str
@@ -44,6 +46,7 @@ class ReportRow:
     missing: str = ""
     mark: str = ""
     selected: bool = False
+    trainings: int = 1
 
 
 def measured_rows(results: Results, mean_key: str) -> list[ReportRow]:
@@ -84,6 +87,7 @@ def _row(
         source=MEASURED if results.estimate is None else _sampling(results.estimate),
         mark="" if results.estimate is None else ESTIMATED_MARK,
         selected=any("selected_" in name for name in summary),
+        trainings=results.trainings,
     )
 
 

@@ -57,7 +57,7 @@ def score_lines(
         values = {**row.scores, "clean_error": row.clean_error, mean_key: row.mean}
         sides = (("clean_", "Clean"), ("", suite), (_SELECTED, f"{suite}, selection"))
         for side, heading in sides:
-            texts = [_text(line, side, values, row.intervals) for line in _LINES]
+            texts = [_text(line, side, values, row) for line in _LINES]
             if set(texts) != {NO_VALUE}:
                 key = f"{side}{number}"
                 columns.append(Column(key, heading, row.model))
@@ -72,12 +72,12 @@ def _text(
     line: _Line,
     side: str,
     values: Mapping[str, float | None],
-    intervals: Mapping[str, tuple[float, float]],
+    row: ReportRow,
 ) -> str:
     """A score with its interval; a dash where there is none."""
     name = side + ("mean_error" if line.key == "error" and side != "clean_" else line.key)
     column = Column(name, line.title, digits=line.digits, percent=line.percent, interval=True)
-    return printed(column, Row(values, intervals))
+    return printed(column, Row(values, row.intervals, spread=row.trainings > 1))
 
 
 def _aligned(texts: Sequence[str]) -> list[str]:

@@ -46,13 +46,15 @@ class Column:
 class Row:
     """Values by column key, the intervals of those that have one, and a mark printed behind the label.
 
-    A row that is not ranked is never the best of a column.
+    A row that is not ranked is never the best of a column. Where `spread`, an interval is as long to both
+    sides, and "±" and its half are printed.
     """
 
     values: Mapping[str, Value]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     mark: str = ""
     ranked: bool = True
+    spread: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def printed(column: Column, row: Row) -> str:
     text = mark + _number(column, value)
     if column.interval and key in row.intervals:
         low, high = row.intervals[key]
-        text = f"{text} [{_number(column, low)}, {_number(column, high)}]"
+        ends = f"[{_number(column, low)}, {_number(column, high)}]"
+        text = f"{text} {f'± {_number(column, (high - low) / 2)}' if row.spread else ends}"
     return text
 
 

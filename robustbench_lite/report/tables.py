@@ -183,12 +183,15 @@ def score_table(
 
 
 def _interval_notes(rows: Sequence[ReportRow]) -> list[str]:
-    kinds = {name.startswith(ESTIMATED) for row in rows for name in row.intervals}
+    kinds = {name.startswith(ESTIMATED) for row in rows if row.trainings == 1 for name in row.intervals}
     said = {
         False: "[low, high]: 95 % bootstrap interval over images, an image's copies together.",
         True: "≈ ... [low, high]: 95 % interval for the score over all images of these files.",
     }
-    return [said[kind] for kind in sorted(kinds)]
+    several = dict.fromkeys(row.trainings for row in rows if row.trainings > 1)
+    return [said[kind] for kind in sorted(kinds)] + [
+        f"±: standard deviation over {count} trainings." for count in several
+    ]
 
 
 def cell_table(results: Results) -> Table:
@@ -206,7 +209,9 @@ def cell_table(results: Results) -> Table:
 
 def _body_row(row: ReportRow, mean_key: str, others: Mapping[str, float]) -> Row:
     values = {"model": row.model, "source": row.source, "clean_error": row.clean_error, mean_key: row.mean}
-    return Row({**others, **values}, row.intervals, row.mark, ranked=row.mark != ESTIMATED_MARK)
+    return Row(
+        {**others, **values}, row.intervals, row.mark, row.mark != ESTIMATED_MARK, spread=row.trainings > 1
+    )
 
 
 def _estimated(keys: Sequence[str], rows: Sequence[ReportRow]) -> list[Column]:

@@ -1,0 +1,54 @@
+"""`robust table`: finished runs as a table, without a model, its data or torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from robustbench_lite.commands._options import FORMATS, titled
+
+if TYPE_CHECKING:
+    from robustbench_lite.results import Results
+
+
+@click.command("table")
+@click.argument("runs", nargs=-1, required=True, metavar="[TITLE=]RUN[,RUN...]...")
+@click.option("--reference", is_flag=True, help="Show the paper's own rows beside the results.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How the table is printed.",
+)
+def table_command(runs: tuple[str, ...], reference: bool, style: str) -> None:
+    """Print the table of run folders of `robust eval` on one suite.
+
+    TITLE=RUN gives the row its name; TITLE=RUN,RUN,... makes one row of several trainings, their mean and
+    standard deviation.
+    """
+    from robustbench_lite.commands._terminal import terminal_width
+    from robustbench_lite.report import results_table
+
+    found = [_row(*titled(run)) for run in runs]
+    click.echo(results_table(found, published=reference).render(style, terminal_width()))
+
+
+def _row(title: str | None, run: str) -> Results:
+    """A run, or the mean of several, under its title."""
+    from dataclasses import replace
+
+    from robustbench_lite.report import over_trainings
+    from robustbench_lite.results import Results
+
+    places = [run] if Path(run).exists() else run.split(",")
+    results = [Results.load(Path(place)) for place in places]
+    if len(results) > 1:
+        return over_trainings(title or f"{results[0].model} and {len(results) - 1} more", results)
+    if title is None:
+        return results[0]
+    model = {**results[0].provenance.get("model", {}), "name": title}
+    return replace(results[0], provenance={**results[0].provenance, "model": model})
