@@ -17,18 +17,13 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 import robustbench_lite as rb
+from robustbench_lite.report import over_trainings, results_table
+from robustbench_lite.results import Results
 from robustbench_lite.training import Dataset, from_arrays, train
 
 METHODS = ("standard", "augmix-no-jsd", "augmix")
-SCORES = {
-    "clean_error": "clean error",
-    "mean_error": "error on -C",
-    "rms_calibration_error": "RMS calibration error on -C",
-    "mfp": "flip probability (mFP)",
-}
 SEQUENCES = 100
 
 
@@ -57,21 +52,22 @@ def written(path: Path, images: np.ndarray, labels: np.ndarray) -> Path:
     return path
 
 
-def scores(
+def evaluated(
     dataset: Dataset, method: str, seed: int, epochs: int, suites: dict[str, Path], out: Path
-) -> dict[str, float]:
-    """Train one network, evaluate it, and return its scores as fractions."""
+) -> dict[str, Results]:
+    """Train one network and evaluate it on each suite."""
     folder = out / f"{method}-{seed}"
     trained = train(
         dataset, architecture="resnet-8", method=method, seed=seed, epochs=epochs, out=folder / "model"
     )
-    found: dict[str, float] = {}
-    for suite, images in suites.items():
-        results = rb.evaluate(
-            str(trained.last), suite, clean_data=images, run_folder=folder / suite, force=True
+    name = f"{method} {seed}"
+    print(f"{name}: test error {100 * trained.history[-1].test_error:.1f} %", flush=True)
+    return {
+        suite: rb.evaluate(
+            str(trained.last), suite, clean_data=images, name=name, run_folder=folder / suite, force=True
         )
-        found = {**results.summary, **found}
-    return {name: found[name] for name in SCORES}
+        for suite, images in suites.items()
+    }
 
 
 def main() -> None:
@@ -93,14 +89,17 @@ def main() -> None:
         for suite, count in (("custom-c", options.test_images), ("custom-p", SEQUENCES))
     }
     dataset = from_arrays(*fashion(options.data, "train", options.images), *test, name="fashion-mnist")
-    rows = []
-    for seed in options.seeds:
-        for method in options.methods:
-            row = scores(dataset, method, seed, options.epochs, suites, options.out)
-            rows.append({"method": method, "seed": seed, **row})
-            print(", ".join(f"{SCORES[name]} {100 * row[name]:.1f} %" for name in SCORES), flush=True)
-    table = pd.DataFrame(rows).drop(columns="seed").groupby("method", sort=False)
-    print((100 * table.agg(["mean", "std"])).round(1).rename(columns=SCORES).to_string())
+    found = {
+        method: [
+            evaluated(dataset, method, seed, options.epochs, suites, options.out) for seed in options.seeds
+        ]
+        for method in options.methods
+    }
+    for suite in suites:
+        runs = {method: [results[suite] for results in each] for method, each in found.items()}
+        several = len(options.seeds) > 1
+        rows = [over_trainings(method, each) if several else each[0] for method, each in runs.items()]
+        print(f"\n{results_table(rows).render('text', 110)}")
 
 
 if __name__ == "__main__":

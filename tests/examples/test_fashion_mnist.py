@@ -46,6 +46,7 @@ def test_the_fashion_mnist_example_prints_means_over_the_seeds_and_continues(tmp
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         tables.append(done.stdout)
-    assert "flip probability (mFP)" in tables[0]
-    assert "standard" in tables[0].splitlines()[-1]
+    assert "standard 1: test error" in tables[0]
+    assert tables[0].count("±: standard deviation over 2 trainings.") == 2
+    assert "mFP %" in tables[0]
     assert tables[1] == tables[0]
