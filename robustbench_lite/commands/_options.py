@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 Command = Callable[..., Any]
-
-FORMATS: Final = ("text", "json", "csv", "markdown", "latex")
-"""How a table may be printed."""
 
 
 def forward_options(command: Command) -> Command:
@@ -34,6 +31,16 @@ def forward_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json", "csv", "markdown", "latex"]),
+    default="text",
+    show_default=True,
+    help="How the table is printed.",
+)
 
 
 def titled(model: str) -> tuple[str | None, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-FORMATS = ("text", "json", "csv", "markdown", "latex")
+from robustbench_lite.commands._options import format_option
 
 
 @click.command("compare")
@@ -20,14 +20,7 @@ FORMATS = ("text", "json", "csv", "markdown", "latex")
     help="Replicates of the bootstrap over images.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How the tables are printed.",
-)
+@format_option
 def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: str) -> None:
     """Compare run B with run A, both folders of `robust eval` on the same suite and images.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_lite.commands._options import FORMATS, forward_options, names, numbers, titled
+from robustbench_lite.commands._options import format_option, forward_options, names, numbers, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
@@ -127,14 +127,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--overwrite", is_flag=True, help="Start afresh in a folder that holds another run.")
 @click.option("--force", is_flag=True, help="Go on although the clean error is near chance.")
 @click.option("--reference", is_flag=True, help="Show the paper's own rows beside the result.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How the table is printed.",
-)
+@format_option
 def evaluate_command(
     models: tuple[str, ...],
     ensemble: bool,

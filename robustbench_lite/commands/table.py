@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from robustbench_lite.commands._options import FORMATS, titled
+from robustbench_lite.commands._options import format_option, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 @click.command("table")
 @click.argument("runs", nargs=-1, required=True, metavar="[TITLE=]RUN[,RUN...]...")
 @click.option("--reference", is_flag=True, help="Show the paper's own rows beside the results.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How the table is printed.",
-)
+@format_option
 def table_command(runs: tuple[str, ...], reference: bool, style: str) -> None:
     """Print the table of run folders of `robust eval` on one suite.
 
