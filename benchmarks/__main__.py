@@ -5,9 +5,9 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("engine", "corruptions", "augmix", "training", "fourier")
+BENCHMARKS = ("engine", "corruptions", "corruptions --size 32", "augmix", "training", "fourier")
 
-for name in BENCHMARKS:
-    print(f"\n== {name} ==", flush=True)
-    sys.argv = [name]
-    runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+for command in BENCHMARKS:
+    print(f"\n== {command} ==", flush=True)
+    sys.argv = command.split()
+    runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__")
