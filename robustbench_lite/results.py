@@ -13,7 +13,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,11 @@ class Results:
     def model(self) -> str:
         """The model's name."""
         return str(self.provenance.get("model", {}).get("name", "model"))
+
+    def renamed(self, name: str) -> Results:
+        """The same results under another name of the model."""
+        model = {**self.provenance.get("model", {}), "name": name}
+        return replace(self, provenance={**self.provenance, "model": model})
 
     def cell(self, name: str, severity: int) -> CellResult:
         """The scores of one cell.

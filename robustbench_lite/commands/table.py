@@ -32,8 +32,6 @@ def table_command(runs: tuple[str, ...], reference: bool, style: str) -> None:
 
 def _row(title: str | None, run: str) -> Results:
     """A run, or the mean of several, under its title."""
-    from dataclasses import replace
-
     from robustbench_lite.report import over_trainings
     from robustbench_lite.results import Results
 
@@ -41,7 +39,4 @@ def _row(title: str | None, run: str) -> Results:
     results = [Results.load(Path(place)) for place in places]
     if len(results) > 1:
         return over_trainings(title or f"{results[0].model} and {len(results) - 1} more", results)
-    if title is None:
-        return results[0]
-    model = {**results[0].provenance.get("model", {}), "name": title}
-    return replace(results[0], provenance={**results[0].provenance, "model": model})
+    return results[0] if title is None else results[0].renamed(title)

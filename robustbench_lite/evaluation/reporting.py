@@ -106,8 +106,7 @@ def _merged(notes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _run(title: str, folder: Path, results: Results) -> tuple[Run, str]:
     """A run, and what it lacks in a sentence."""
-    model = {**results.provenance.get("model", {}), "name": title}
-    results = replace(results, provenance={**results.provenance, "model": model})
+    results = results.renamed(title)
     columns = _columns(folder, results)
     missing = len(results.cells) - len(columns)
     note = ""

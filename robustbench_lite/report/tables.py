@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from robustbench_lite import reference
 from robustbench_lite.errors import InvalidInput
@@ -246,12 +246,8 @@ def distinct(results: Sequence[Results]) -> list[Results]:
     names = [result.model for result in results]
     told = []
     for result in results:
-        model = result.provenance.get("model", {})
-        if names.count(result.model) > 1 and model.get("source"):
-            result = replace(
-                result, provenance={**result.provenance, "model": {**model, "name": model["source"]}}
-            )
-        told.append(result)
+        source = result.provenance.get("model", {}).get("source")
+        told.append(result.renamed(source) if names.count(result.model) > 1 and source else result)
     return told
 
 
