@@ -37,16 +37,30 @@ def over_trainings(title: str, runs: Sequence[Results]) -> Results:
     values = {name: [run.summary[name] for run in runs] for name in first.summary}
     means = {name: statistics.fmean(found) for name, found in values.items()}
     spread = {name: statistics.stdev(found) for name, found in values.items()}
+    warned = dict.fromkeys(text for run in runs for text in run.provenance.get("warnings", ()))
     return replace(
         first,
         cells=tuple(_mean(cells) for cells in zip(*(run.cells for run in runs), strict=True)),
         summary=means,
         intervals={name: (mean - spread[name], mean + spread[name]) for name, mean in means.items()},
-        provenance={**first.provenance, "model": {"name": title}, "trainings": len(runs)},
+        provenance={
+            **first.provenance,
+            "model": {"name": title},
+            "trainings": len(runs),
+            "warnings": list(warned),
+        },
     )
 
 
-_WHAT = ("suite", "protocol", "what they measured", "their cells", "their images", "their clean images")
+_WHAT = (
+    "suite",
+    "protocol",
+    "what they measured",
+    "the definitions chosen",
+    "their cells",
+    "their images",
+    "their clean images",
+)
 
 
 def _same_in_all(run: Results) -> tuple[object, ...]:
@@ -55,7 +69,9 @@ def _same_in_all(run: Results) -> tuple[object, ...]:
     cells = [(cell.name, cell.severity, cell.n) for cell in run.cells]
     measured = (run.complete, sorted(run.summary), run.estimate)
     fingerprints = data.get("fingerprint"), clean.get("fingerprint")
-    return run.suite, run.protocol, measured, cells, *fingerprints
+    # How intervals were made does not matter: the mean has others.
+    choices = {name: text for name, text in run.choices.items() if name != "intervals"}
+    return run.suite, run.protocol, measured, choices, cells, *fingerprints
 
 
 def _mean(cells: Sequence[CellResult]) -> CellResult:

@@ -59,6 +59,7 @@ def test_the_deviation_is_printed_behind_the_mean_and_has_a_column_of_its_own() 
         (run(0.2, protocol="augmix"), "its runs differ in protocol"),
         (run(0.2, complete=False), "its runs differ in what they measured"),
         (run(0.2, cells=run(0.2).cells[:-1]), "its runs differ in their cells"),
+        (run(0.2, choices={"mfp": "with spatter"}), "its runs differ in the definitions chosen"),
         (run(0.2, provenance={"model": {"name": "b", "sha256": "b"}}), "its runs differ in their images"),
         (run(0.2, sha256="0.1"), "two of its runs are of the same model file"),
     ],
@@ -66,6 +67,13 @@ def test_the_deviation_is_printed_behind_the_mean_and_has_a_column_of_its_own() 
 def test_runs_that_are_no_trainings_of_one_method_are_refused(other: Results, message: str) -> None:
     with pytest.raises(InvalidInput, match=f"ours: {message}"):
         over_trainings("ours", [run(0.1), other])
+
+
+def test_warnings_of_every_training_are_kept() -> None:
+    doubtful = run(0.2)
+    doubtful = replace(doubtful, provenance={**doubtful.provenance, "warnings": ["the labels are others"]})
+    found = over_trainings("ours", [run(0.1, choices={"intervals": "seed 1"}), doubtful])
+    assert found.provenance["warnings"] == ["the labels are others"]
 
 
 def test_a_single_run_has_no_deviation() -> None:
