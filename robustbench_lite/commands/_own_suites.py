@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from robustbench_lite.training import Dataset
+import numpy as np
 
-CUSTOM: Final = ("custom", "custom-c", "custom-p")
+from robustbench_lite.corruptions.frost import find_photographs
+from robustbench_lite.errors import InvalidInput, MissingData
+from robustbench_lite.evaluation import check_sources
+from robustbench_lite.evaluation.opening import CUSTOM_SUITES
+from robustbench_lite.results import write_atomically
+from robustbench_lite.runtime import processes
+from robustbench_lite.suites import suite_spec
+from robustbench_lite.training import Dataset
+from robustbench_lite.training.data import InMemory
+from robustbench_lite.training.sources import test_part
 
 TEST_IMAGES: Final = "test.npz"
 
@@ -20,7 +28,7 @@ def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folde
     Official files below --data are read; where there are none, the suite is made from the clean set there.
 
     Args:
-        suite: its name; those of `CUSTOM` are made from the run's own test images.
+        suite: its name; those of `CUSTOM_SUITES` are made from the run's own test images.
         dataset: --dataset.
         opened: what that is.
         data: --data.
@@ -32,11 +40,7 @@ def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folde
         InvalidInput: the suite has other classes than the data set, or is to be made of images that nothing
             holds.
     """
-    from robustbench_lite.errors import InvalidInput, MissingData
-    from robustbench_lite.evaluation import check_sources
-    from robustbench_lite.suites import suite_spec
-
-    if suite in CUSTOM:
+    if suite in CUSTOM_SUITES:
         return _own_images(suite, dataset, opened, folder)
     spec = suite_spec(suite)
     if spec.classes != opened.classes:
@@ -56,17 +60,12 @@ def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folde
 
 def _own_images(suite: str, dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
     """The run's test images: its folder of them, or the archive that `keep_test_images` will write."""
-    from robustbench_lite.corruptions.frost import find_photographs
-    from robustbench_lite.errors import InvalidInput
-    from robustbench_lite.training.data import InMemory
-
-    if suite == "custom-c":
+    if CUSTOM_SUITES[suite] == "corruption":
         find_photographs()
     classes = opened.class_names or tuple(map(str, range(opened.classes)))
     if isinstance(opened.test, InMemory):
         return {"clean_data": folder / TEST_IMAGES, "classes": classes}
-    parts = [Path(dataset) / name for name in ("val", "test")]
-    place = next((part for part in parts if part.is_dir()), None)
+    place = test_part(Path(dataset))
     if place is None:
         raise InvalidInput(
             f"{dataset} has no val/ or test/ folder to make a suite from; add one, or name an official suite"
@@ -76,12 +75,6 @@ def _own_images(suite: str, dataset: str, opened: Dataset, folder: Path) -> dict
 
 def keep_test_images(opened: Dataset, folder: Path) -> None:
     """Write test images that are held in memory as an archive; all processes of a run call it together."""
-    import numpy as np
-
-    from robustbench_lite.results import write_atomically
-    from robustbench_lite.runtime import processes
-    from robustbench_lite.training.data import InMemory
-
     with processes() as team:
         if team.first and isinstance(opened.test, InMemory):
             images = opened.test.images.permute(0, 2, 3, 1).contiguous().numpy()

@@ -156,9 +156,10 @@ def train_command(
     command continues a run that was killed, to the same weights. `torchrun` shares the work between GPUs.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
-    from robustbench_lite.commands._own_suites import CUSTOM, keep_test_images, place_of
+    from robustbench_lite.commands._own_suites import keep_test_images, place_of
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.commands._training_progress import TrainingBars
+    from robustbench_lite.evaluation.opening import CUSTOM_SUITES
     from robustbench_lite.training import architecture_name, open_dataset, train
 
     keep_freed_memory()
@@ -182,7 +183,7 @@ def train_command(
     if is_first_process():
         final = trained.history[-1]
         click.echo(f"{trained.last}: test error {100 * final.test_error:.2f} % after {final.epoch} epochs")
-    if not set(suites).isdisjoint(CUSTOM):
+    if not set(suites).isdisjoint(CUSTOM_SUITES):
         keep_test_images(opened, folder)
     for suite, place in places.items():
         _evaluate(trained, suite, place, folder, overwrite, told)

@@ -22,8 +22,6 @@ STORE: Final = "outcomes.npz"
 
 _WRITE_EVERY = 2.0
 _WRITING_SHARE = 0.02
-
-
 _NEEDED = frozenset(("outputs", "batch_size", "shape", "plan", "done", "values"))
 
 

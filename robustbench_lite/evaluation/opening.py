@@ -23,17 +23,18 @@ from robustbench_lite.suites import (
     custom_spec,
     load_custom,
     load_suite,
-    suite_spec,
 )
 from robustbench_lite.suites.spec import Kind
 
 DATA_VARIABLE: Final = "ROBUSTBENCH_LITE_DATA"
 
-_CUSTOM: Final[Mapping[str, Kind]] = {
+CUSTOM_SUITES: Final[Mapping[str, Kind]] = {
     CUSTOM: "clean",
     f"{CUSTOM}-c": "corruption",
     f"{CUSTOM}-p": "perturbation",
 }
+"""Suites made of a user's own images."""
+
 _CIFAR_LIKE: Final = 64
 
 AnyModel = str | Path | torch.nn.Module | Callable[[torch.Tensor], torch.Tensor]
@@ -93,17 +94,17 @@ def open_suites(
         DataError: files are missing, damaged, or not told.
         UnknownName: no such suite, protocol, corruption or profile.
     """
-    if name in _CUSTOM:
+    if name in CUSTOM_SUITES:
         clean = load_custom(
             _told(sources.clean_data or sources.data, "--clean-data"),
             classes=sources.classes,
             image_size=sources.image_size,
         )
-        spec = custom_spec(_CUSTOM[name], clean.spec.classes, clean.spec.image_size, clean.images)
+        spec = custom_spec(CUSTOM_SUITES[name], clean.spec.classes, clean.spec.image_size, clean.images)
         return (clean, None) if name == CUSTOM else (_generate(spec, clean, sources, device), clean)
     if name not in SUITES:
-        raise UnknownName("suite", name, [*SUITES, *_CUSTOM])
-    spec = suite_spec(name)
+        raise UnknownName("suite", name, [*SUITES, *CUSTOM_SUITES])
+    spec = SUITES[name]
     if spec.kind == "clean" and sources.data is not None and sources.clean_data is not None:
         raise InvalidInput(f"{name} is a clean set: give its folder once, as --data or as --clean-data")
     only_clean = sources.clean_data is not None and sources.data is None
@@ -131,14 +132,13 @@ def open_suites(
 
 
 def check_sources(name: str, *, data: str | Path | None = None, clean_data: str | Path | None = None) -> None:
-    """Find a suite's images, and what it is made with, and check them, as before its first forward pass.
+    """Find a suite's images, and what it is made with, as before its first forward pass.
 
     Raises:
         DataError: files are missing, damaged, or not told.
         UnknownName: no such suite.
     """
-    suite, _ = open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
-    suite.fingerprint()
+    open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
 
 
 def _generate(spec: SuiteSpec, clean: Suite, sources: Sources, device: torch.device) -> Suite:

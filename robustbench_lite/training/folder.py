@@ -33,12 +33,12 @@ _FORMAT: Final = 1
 def _settings(record: Path) -> dict[str, Any]:
     try:
         stored = json.loads(record.read_text())
+        if not isinstance(stored, dict):
+            raise ValueError("it is no record of settings")
     except ValueError as error:
         raise InvalidInput(
             f"{record} is damaged ({error}); overwrite the run, or give another folder"
         ) from error
-    if not isinstance(stored, dict):
-        raise InvalidInput(f"{record} is damaged; overwrite the run, or give another folder")
     return stored
 
 

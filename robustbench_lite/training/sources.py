@@ -134,10 +134,15 @@ def _pair(train: Path, test: Path, classes: Sequence[str], side: int, extra: Seq
     return Dataset(train.parent.name, shown, tested, len(classes), tuple(classes), "imagenet")
 
 
+def test_part(place: Path) -> Path | None:
+    """The folder of the test images beside train/; None where there is none."""
+    return next((place / name for name in _TESTS if (place / name).is_dir()), None)
+
+
 def _folder(
     place: Path, side: int | None, extra: Sequence[str | Path], test_fraction: float, seed: int
 ) -> Dataset:
-    train, test = place / "train", next((place / part for part in _TESTS if (place / part).is_dir()), None)
+    train, test = place / "train", test_part(place)
     if test is None and folders.class_folders(train):
         raise DataError(
             f"{place} has train/ but no {'/ or '.join(_TESTS)}/: add the test images, or name {train} itself "
