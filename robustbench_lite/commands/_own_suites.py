@@ -40,8 +40,16 @@ def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folde
         InvalidInput: the suite has other classes than the data set, or is to be made of images that nothing
             holds.
     """
-    if suite in CUSTOM_SUITES:
-        return _own_images(suite, dataset, opened, folder)
+    own = suite in CUSTOM_SUITES
+    place = _own_images(dataset, opened, folder) if own else _official(suite, opened, data)
+    kind = CUSTOM_SUITES[suite] if own else suite_spec(suite).kind
+    if kind == "corruption" and "data" not in place:
+        find_photographs()
+    return place
+
+
+def _official(suite: str, opened: Dataset, data: Path | None) -> dict[str, Any]:
+    """The official files, or the clean images below the same folder."""
     spec = suite_spec(suite)
     if spec.classes != opened.classes:
         raise InvalidInput(
@@ -58,10 +66,8 @@ def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folde
     return {"data": data}
 
 
-def _own_images(suite: str, dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
+def _own_images(dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
     """The run's test images: its folder of them, or the archive that `keep_test_images` will write."""
-    if CUSTOM_SUITES[suite] == "corruption":
-        find_photographs()
     classes = opened.class_names or tuple(map(str, range(opened.classes)))
     if isinstance(opened.test, InMemory):
         return {"clean_data": folder / TEST_IMAGES, "classes": classes}

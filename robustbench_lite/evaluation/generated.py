@@ -65,11 +65,8 @@ def generated_suite(
     Raises:
         UnknownName: no such corruption.
         InvalidInput: no such severity.
-        DataError: the frost photographs are not found.
     """
     cells = select_cells(spec, corruptions, severities)
-    if spec.kind == "corruption" and any(cell.name == "frost" for cell in cells):
-        find_photographs(recipe.textures)
     source = _Source(clean, recipe, device, videos=spec.kind == "perturbation")
     return Suite(spec, clean.root, clean.protocol, cells, (), source)
 

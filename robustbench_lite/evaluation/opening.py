@@ -132,7 +132,7 @@ def open_suites(
 
 
 def check_sources(name: str, *, data: str | Path | None = None, clean_data: str | Path | None = None) -> None:
-    """Find a suite's images, and what it is made with, as before its first forward pass.
+    """Find a suite's images and check them, as `evaluate` would before its first forward pass.
 
     Raises:
         DataError: files are missing, damaged, or not told.
