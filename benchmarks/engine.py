@@ -31,7 +31,7 @@ from torchvision import transforms
 
 import robustbench_lite as rb
 from robustbench_lite.commands._memory import keep_freed_memory
-from robustbench_lite.evaluation.forward import Forward, fastest_batch_size
+from robustbench_lite.evaluation.prepared_model import Forward, fastest_batch_size
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.models import as_classifier, build, optimise_for_inference
 

@@ -36,10 +36,10 @@ from torchvision import transforms
 
 from robustbench_lite.commands._memory import keep_freed_memory
 from robustbench_lite.corruptions.fourier import fourier_basis, layout
-from robustbench_lite.evaluation.forward import Forward, fastest_batch_size
-from robustbench_lite.evaluation.fourier_images import array_images
-from robustbench_lite.evaluation.fourier_store import Store
-from robustbench_lite.evaluation.fourier_sweep import Sweep
+from robustbench_lite.evaluation.fourier.images import array_images
+from robustbench_lite.evaluation.fourier.store import Store
+from robustbench_lite.evaluation.fourier.sweep import Sweep
+from robustbench_lite.evaluation.prepared_model import Forward, fastest_batch_size
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.models import Classifier, as_classifier, build, load_model, optimise_for_inference
 

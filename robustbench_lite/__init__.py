@@ -17,19 +17,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from robustbench_lite.evaluation.evaluate import evaluate
-    from robustbench_lite.evaluation.fourier import fourier_heatmap
+    from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
     from robustbench_lite.models import load_model
-    from robustbench_lite.report.fourier import plot_fourier_heatmap
+    from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
     from robustbench_lite.results import Results
     from robustbench_lite.suites import load_suite
 
 _HOMES: Final = {
     "Results": "robustbench_lite.results",
     "evaluate": "robustbench_lite.evaluation",
-    "fourier_heatmap": "robustbench_lite.evaluation.fourier",
+    "fourier_heatmap": "robustbench_lite.evaluation.fourier.heatmap",
     "load_model": "robustbench_lite.models",
     "load_suite": "robustbench_lite.suites",
-    "plot_fourier_heatmap": "robustbench_lite.report.fourier",
+    "plot_fourier_heatmap": "robustbench_lite.report.fourier.heatmap",
 }
 
 _SUBPACKAGES: Final = (

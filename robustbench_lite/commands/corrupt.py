@@ -74,8 +74,8 @@ def _write_suite(
     suite: str, out: Path | None, device: str, workers: int, batch_size: int, **options: Any
 ) -> None:
     from robustbench_lite.commands._bar import bar
-    from robustbench_lite.evaluation.opening import Sources
-    from robustbench_lite.evaluation.writing import write_suite
+    from robustbench_lite.evaluation.sources import Sources
+    from robustbench_lite.evaluation.write_suite import write_suite
 
     if out is None or options["clean_data"] is None:
         raise click.UsageError("--suite needs --clean-data and --out")

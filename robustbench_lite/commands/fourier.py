@@ -12,8 +12,8 @@ import click
 from robustbench_lite.commands._options import forward_options, titled
 
 if TYPE_CHECKING:
-    from robustbench_lite.evaluation.fourier_images import ImageSet
-    from robustbench_lite.report.fourier_map import FourierMap
+    from robustbench_lite.evaluation.fourier.images import ImageSet
+    from robustbench_lite.report.fourier.fourier_map import FourierMap
 
 
 @click.command("fourier")
@@ -124,7 +124,7 @@ def fourier_command(
     sources = _titled(models)
     folders = _folders(sources, out)
     from robustbench_lite.commands._memory import keep_freed_memory
-    from robustbench_lite.evaluation.fourier_images import open_images
+    from robustbench_lite.evaluation.fourier.images import open_images
 
     keep_freed_memory()
     images = open_images(
@@ -180,7 +180,7 @@ def _sweeps(
 ) -> dict[str, FourierMap]:
     from robustbench_lite.commands._bar import bar
     from robustbench_lite.commands._progress import is_first_process
-    from robustbench_lite.evaluation.fourier import fourier_heatmap
+    from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
 
     told = dict(options)
     told |= {"compile": told.pop("compiled"), "fuse": not told.pop("no_fuse")}
@@ -195,10 +195,10 @@ def _sweeps(
 
 def _draw(maps: dict[str, FourierMap], out: Path, vmax: float | None) -> None:
     from robustbench_lite.commands._progress import is_first_process
-    from robustbench_lite.report.fourier import plot_fourier_heatmap
-    from robustbench_lite.report.fourier_canvas import figure_bytes
-    from robustbench_lite.report.fourier_map import METRICS, write_files
-    from robustbench_lite.report.fourier_profile import plot_radial_profile
+    from robustbench_lite.report.figures.canvas import figure_bytes
+    from robustbench_lite.report.fourier.fourier_map import METRICS, write_files
+    from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
+    from robustbench_lite.report.fourier.profile import plot_radial_profile
 
     if not is_first_process():
         return
@@ -230,11 +230,11 @@ def _spectra(
 
     from robustbench_lite.commands._bar import bar
     from robustbench_lite.commands._progress import is_first_process
-    from robustbench_lite.evaluation.fourier import default_size
-    from robustbench_lite.evaluation.fourier_spectrum import corruption_spectra, spectra_record
-    from robustbench_lite.report.fourier_canvas import figure_bytes
-    from robustbench_lite.report.fourier_map import npy_bytes, spectra_csv, write_files
-    from robustbench_lite.report.fourier_spectra import plot_spectra
+    from robustbench_lite.evaluation.fourier.heatmap import default_size
+    from robustbench_lite.evaluation.fourier.spectrum import corruption_spectra, spectra_record
+    from robustbench_lite.report.figures.canvas import figure_bytes
+    from robustbench_lite.report.fourier.fourier_map import npy_bytes, spectra_csv, write_files
+    from robustbench_lite.report.fourier.spectra import plot_spectra
 
     if not is_first_process():
         return

@@ -57,8 +57,8 @@ def report_command(
     OUT/report.html is a single file that opens from disk; OUT/figures holds its figures as PNG and PDF,
     OUT/tables its tables as CSV, Markdown and LaTeX. Two runs on a suite are also compared.
     """
-    from robustbench_lite.evaluation.pictures import Places
-    from robustbench_lite.evaluation.reporting import gather
+    from robustbench_lite.evaluation.example_images import Places
+    from robustbench_lite.evaluation.report_content import gather
     from robustbench_lite.report.page import write_report
 
     names = None if classes is None else classes.read_text(encoding="utf-8").splitlines()

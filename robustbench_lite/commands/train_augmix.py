@@ -159,7 +159,7 @@ def train_command(
     from robustbench_lite.commands._own_suites import keep_test_images, place_of
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.commands._training_progress import TrainingBars
-    from robustbench_lite.evaluation.opening import CUSTOM_SUITES
+    from robustbench_lite.evaluation.sources import CUSTOM_SUITES
     from robustbench_lite.training import architecture_name, open_dataset, train
 
     keep_freed_memory()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from robustbench_lite.evaluation.evaluate import evaluate
-from robustbench_lite.evaluation.opening import check_sources
 from robustbench_lite.evaluation.progress import Progress
 from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.sources import check_sources
 
 __all__ = ["Progress", "Settings", "check_sources", "evaluate"]

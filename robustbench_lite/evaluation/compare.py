@@ -9,10 +9,10 @@ from typing import Any, Final
 from robustbench_lite import reference
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.evaluation.influence import Headline, own_group
-from robustbench_lite.evaluation.judging import Pair, holm, judged
+from robustbench_lite.evaluation.paired_tests import Pair, holm, judged
 from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.summary import Scores, headlines
-from robustbench_lite.report.comparison import Comparison
+from robustbench_lite.report.tables.comparison import Comparison
 from robustbench_lite.results import Results
 from robustbench_lite.suites import CLEAN, SUITES, Cell, custom_spec
 

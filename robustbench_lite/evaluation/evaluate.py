@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from robustbench_lite.errors import InvalidInput, RobustBenchWarning, UnknownName
-from robustbench_lite.evaluation.opening import AnyModel, Sources, open_models, open_suites
 from robustbench_lite.evaluation.progress import Progress, Silent
 from robustbench_lite.evaluation.run import Run
 from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.sources import AnyModel, Sources, open_models, open_suites
 from robustbench_lite.evaluation.subset import sample_cells
 from robustbench_lite.models import renamed
 from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATIONS

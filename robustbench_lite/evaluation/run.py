@@ -13,18 +13,18 @@ import numpy as np
 import torch
 
 from robustbench_lite.errors import DataError, ModelError
-from robustbench_lite.evaluation.forward import (
+from robustbench_lite.evaluation.inference import Scored, frames_of, run_cells
+from robustbench_lite.evaluation.prepared_model import (
     Forward,
     describe_outputs,
     fastest_batch_size,
     ready,
     same_outputs,
 )
-from robustbench_lite.evaluation.opening import weights_sha256
 from robustbench_lite.evaluation.progress import Progress
-from robustbench_lite.evaluation.runner import Scored, frames_of, run_cells
 from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance
 from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.sources import weights_sha256
 from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from robustbench_lite.errors import ModelError
-from robustbench_lite.evaluation.forward import Forward
+from robustbench_lite.evaluation.prepared_model import Forward
 from robustbench_lite.models import NORMALIZATIONS
 
 _TRIED = 512

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from robustbench_lite.errors import CheckpointError
-from robustbench_lite.models.magic import AGAIN
+from robustbench_lite.models.file_format import AGAIN
 
 FORMAT = 1
 KEY = "robustbench_lite"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_lite.errors import CheckpointError, UnknownName, require
-from robustbench_lite.models.blank import without_weights
+from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.normalize import Normalization, custom_normalization, named_normalization
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import CheckpointError, UnknownName
 from robustbench_lite.models import external
-from robustbench_lite.models.blank import without_weights
+from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.registry import ARCHITECTURES, FAMILIES, Family, build, own_family
 from robustbench_lite.models.statedict import State, Variant, fill_counters, rename, variants
 

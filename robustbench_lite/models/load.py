@@ -23,8 +23,8 @@ from robustbench_lite.models.checkpoint import (
     whole_module,
 )
 from robustbench_lite.models.classifier import Classifier, describe
+from robustbench_lite.models.file_format import file_format
 from robustbench_lite.models.identify import Match, filled_network, fit, identify, unknown_architecture
-from robustbench_lite.models.magic import file_format
 from robustbench_lite.models.normalize import (
     Normalization,
     custom_normalization,

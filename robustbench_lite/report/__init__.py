@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from robustbench_lite.report.contact_sheet import contact_sheet
-from robustbench_lite.report.layouts import Layout, suite_layout
-from robustbench_lite.report.rows import ReportRow, measured_rows, published_row
-from robustbench_lite.report.table import Column, Row, Table
-from robustbench_lite.report.tables import Report, cell_table, paper_table, results_table, score_table
-from robustbench_lite.report.trainings import over_trainings
+from robustbench_lite.report.figures.contact_sheet import contact_sheet
+from robustbench_lite.report.tables.layout import Layout, suite_layout
+from robustbench_lite.report.tables.results_table import (
+    Report,
+    cell_table,
+    paper_table,
+    results_table,
+    score_table,
+)
+from robustbench_lite.report.tables.rows import ReportRow, measured_rows, published_row
+from robustbench_lite.report.tables.table import Column, Row, Table
+from robustbench_lite.report.tables.trainings import over_trainings
 
 __all__ = [
     "Column",

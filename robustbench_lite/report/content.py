@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_lite.report.comparison import Comparison
-from robustbench_lite.report.fourier_map import FourierMap
+from robustbench_lite.report.fourier.fourier_map import FourierMap
+from robustbench_lite.report.tables.comparison import Comparison
 from robustbench_lite.results import Results
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]

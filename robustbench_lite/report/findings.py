@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
-from robustbench_lite.report.comparison import Comparison
 from robustbench_lite.report.content import Run, Section
+from robustbench_lite.report.tables.comparison import Comparison
 from robustbench_lite.results import ESTIMATED, Results
 
 _SHOWN: Final = 3

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from robustbench_lite.errors import DataError
-from robustbench_lite.report.fourier_map import write_files
+from robustbench_lite.report.fourier.fourier_map import write_files
 
 MANIFEST: Final = "files.json"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from robustbench_lite.report.content import Content, Run, Section
-from robustbench_lite.report.drawings import fourier_drawings, section_drawings
+from robustbench_lite.report.figures.canvas import figure_bytes
+from robustbench_lite.report.figures.report_figures import fourier_drawings, section_drawings
+from robustbench_lite.report.figures.style import Drawing, looks
+from robustbench_lite.report.figures.svg import inline_svg
 from robustbench_lite.report.findings import findings
 from robustbench_lite.report.folder import replace_files
-from robustbench_lite.report.fourier_canvas import figure_bytes
-from robustbench_lite.report.html_table import html_table, prose
-from robustbench_lite.report.layouts import suite_title
-from robustbench_lite.report.plot_style import Drawing, looks
-from robustbench_lite.report.svg import inline_svg
-from robustbench_lite.report.tables import Report, cell_table, results_table
+from robustbench_lite.report.tables.html_table import html_table, prose
+from robustbench_lite.report.tables.layout import suite_title
+from robustbench_lite.report.tables.results_table import Report, cell_table, results_table
 
 PAGE: Final = "report.html"
 _TABLES: Final = {"csv": "csv", "markdown": "md", "latex": "tex"}

@@ -17,9 +17,9 @@ from robustbench_lite.errors import ModelError
 from robustbench_lite.runtime import Processes
 from robustbench_lite.training.ahead import done_ahead
 from robustbench_lite.training.data import Dataset, Images, InMemory
-from robustbench_lite.training.folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.progress import Epoch, Progress
 from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.run_folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.schedule import learning_rate
 from robustbench_lite.training.seeds import generator
 from robustbench_lite.training.settings import Settings

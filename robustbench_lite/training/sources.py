@@ -15,9 +15,9 @@ from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference import imagenet_wnids
 from robustbench_lite.runtime import processes
 from robustbench_lite.suites import CLEAN, load_cifar_train, load_suite
-from robustbench_lite.training import folders
+from robustbench_lite.training import image_folders
 from robustbench_lite.training.data import LARGE, Dataset, from_arrays, split
-from robustbench_lite.training.folders import FolderImages
+from robustbench_lite.training.image_folders import FolderImages
 
 NAMED: Final = ("cifar10", "cifar100", "imagenet")
 
@@ -126,11 +126,11 @@ def _imagenet(root: Path, side: int, extra: Sequence[str | Path]) -> Dataset:
 
 
 def _pair(train: Path, test: Path, classes: Sequence[str], side: int, extra: Sequence[str | Path]) -> Dataset:
-    shown = folders.list_files(train, classes, side)
+    shown = image_folders.list_files(train, classes, side)
     for path in extra:
-        more = folders.list_files(Path(path), classes, side)
+        more = image_folders.list_files(Path(path), classes, side)
         shown = replace(shown, files=shown.files + more.files, labels=torch.cat((shown.labels, more.labels)))
-    tested = folders.list_files(test, classes, side)
+    tested = image_folders.list_files(test, classes, side)
     return Dataset(train.parent.name, shown, tested, len(classes), tuple(classes), "imagenet")
 
 
@@ -143,14 +143,14 @@ def _folder(
     place: Path, side: int | None, extra: Sequence[str | Path], test_fraction: float, seed: int
 ) -> Dataset:
     train, test = place / "train", test_part(place)
-    if test is None and folders.class_folders(train):
+    if test is None and image_folders.class_folders(train):
         raise DataError(
             f"{place} has train/ but no {'/ or '.join(_TESTS)}/: add the test images, or name {train} itself "
             "to keep a part of it for testing"
         )
     if not train.is_dir() or test is None:
         train, test = place, None
-    classes = folders.class_folders(train)
+    classes = image_folders.class_folders(train)
     if not classes:
         raise DataError(
             f"{place} has no folders with images: expected one folder a class, or train/ and val/ with them, "
@@ -158,7 +158,7 @@ def _folder(
         )
     if test is not None:
         dataset = replace(_pair(train, test, classes, side or IMAGENET_SIDE, extra), name=place.name)
-        _same_classes(classes, folders.class_folders(test), test)
+        _same_classes(classes, image_folders.class_folders(test), test)
     else:
         dataset = _divided(place, classes, side or IMAGENET_SIDE, extra, test_fraction, seed)
     return dataset if side is not None else _held(dataset)
@@ -175,7 +175,7 @@ def _divided(
 ) -> Dataset:
     if extra:
         raise InvalidInput(f"extra folders go with train/ and val/ folders, which {place} has not")
-    images = folders.list_files(place, classes, side)
+    images = image_folders.list_files(place, classes, side)
     train, test = split(images.labels, fraction, seed)
     return Dataset(
         place.name, images.subset(train), images.subset(test), len(classes), tuple(classes), "imagenet"
@@ -186,10 +186,10 @@ def _held(dataset: Dataset) -> Dataset:
     """The same data set in memory, with the small images' recipe, if its images are small and of one size."""
     if not isinstance(dataset.train, FolderImages) or not isinstance(dataset.test, FolderImages):
         return dataset
-    size = folders.common_size(dataset.train)
+    size = image_folders.common_size(dataset.train)
     if size is None or max(size) > LARGE:
         return dataset
-    train, test = folders.load(dataset.train, size), folders.load(dataset.test, size)
+    train, test = image_folders.load(dataset.train, size), image_folders.load(dataset.test, size)
     return replace(dataset, train=train, test=test, family="cifar")
 
 

@@ -16,12 +16,12 @@ from robustbench_lite.models.classifier import describe
 from robustbench_lite.models.normalize import named_normalization
 from robustbench_lite.runtime import Processes, check_amp, fixed_precision, processes, resolve_device
 from robustbench_lite.training.data import Dataset, check_batch, check_labels, check_variety
-from robustbench_lite.training.folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.initialise import fresh_network
 from robustbench_lite.training.loop import Loop
 from robustbench_lite.training.methods import Method, method_of
 from robustbench_lite.training.progress import Epoch, Progress, Silent
 from robustbench_lite.training.recipes import Recipe, architecture_name, paper_recipe
+from robustbench_lite.training.run_folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.settings import Options, Settings
 from robustbench_lite.training.sources import open_dataset
 from robustbench_lite.training.stepper import Stepper

@@ -17,7 +17,7 @@ from robustbench_lite.cli import main
 from robustbench_lite.errors import DataError, InvalidInput, RobustBenchWarning
 from robustbench_lite.evaluation.compare import compare
 from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
-from robustbench_lite.report.comparison import score_title
+from robustbench_lite.report.tables.comparison import score_title
 
 QUICK = {"device": "cpu", "batch_size": 40, "bootstrap": 0}
 

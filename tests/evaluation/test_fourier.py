@@ -19,10 +19,11 @@ from torch import nn
 
 from robustbench_lite.corruptions.fourier import fourier_signs
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
-from robustbench_lite.evaluation import fourier, fourier_sweep
-from robustbench_lite.evaluation.fourier import default_norm, default_size, fourier_heatmap
-from robustbench_lite.evaluation.fourier_images import open_images
-from robustbench_lite.evaluation.fourier_store import STORE
+from robustbench_lite.evaluation.fourier import heatmap
+from robustbench_lite.evaluation.fourier import sweep as sweeping
+from robustbench_lite.evaluation.fourier.heatmap import default_norm, default_size, fourier_heatmap
+from robustbench_lite.evaluation.fourier.images import open_images
+from robustbench_lite.evaluation.fourier.store import STORE
 from robustbench_lite.models import build, save_checkpoint
 from tests.oracles import fourier as oracle
 
@@ -111,32 +112,32 @@ def test_a_set_larger_than_the_memory_is_worked_through_in_chunks(
     images: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(images, labels, batch_size=4)
-    monkeypatch.setattr(fourier_sweep, "RESIDENT_BYTES", 5 * 3 * 4 * SIDE * SIDE)
-    assert fourier_sweep.chunk_length((SIDE, SIDE)) == 5
+    monkeypatch.setattr(sweeping, "RESIDENT_BYTES", 5 * 3 * 4 * SIDE * SIDE)
+    assert sweeping.chunk_length((SIDE, SIDE)) == 5
     np.testing.assert_array_equal(run(images, labels, batch_size=4), whole)
 
 
 def test_one_chunk_is_held_at_a_time(
     images: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fourier_sweep, "RESIDENT_BYTES", 5 * 3 * 4 * SIDE * SIDE)
+    monkeypatch.setattr(sweeping, "RESIDENT_BYTES", 5 * 3 * 4 * SIDE * SIDE)
     chunks: list[weakref.ref[torch.Tensor]] = []
     alive: list[int] = []
-    load, clean = fourier_sweep.Sweep._load, fourier_sweep.Sweep.clean
+    load, clean = sweeping.Sweep._load, sweeping.Sweep.clean
 
-    def loading(self: fourier_sweep.Sweep, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    def loading(self: sweeping.Sweep, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
         alive.append(sum(chunk() is not None for chunk in chunks))
         loaded = load(self, chosen)
         chunks.append(weakref.ref(loaded[0]))
         return loaded
 
-    def cleaning(self: fourier_sweep.Sweep, chunk: torch.Tensor) -> torch.Tensor:
+    def cleaning(self: sweeping.Sweep, chunk: torch.Tensor) -> torch.Tensor:
         chunks.append(weakref.ref(chunk))
         alive.append(sum(one() is not None for one in chunks) - 1)
         return clean(self, chunk)
 
-    monkeypatch.setattr(fourier_sweep.Sweep, "_load", loading)
-    monkeypatch.setattr(fourier_sweep.Sweep, "clean", cleaning)
+    monkeypatch.setattr(sweeping.Sweep, "_load", loading)
+    monkeypatch.setattr(sweeping.Sweep, "clean", cleaning)
     run(images, labels, batch_size=4)
     assert alive == [0] * 6
 
@@ -338,7 +339,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
         totals.append(total)
         return 24
 
-    monkeypatch.setattr(fourier, "fastest_batch_size", measure)
+    monkeypatch.setattr(heatmap, "fastest_batch_size", measure)
     return totals
 
 
@@ -393,7 +394,7 @@ import numpy as np, torch
 from pathlib import Path
 torch.set_num_threads(1)
 from robustbench_lite.evaluation import fourier_store
-from robustbench_lite.evaluation.fourier import fourier_heatmap
+from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
 fourier_store._WRITE_EVERY = 0.0
 fourier_store._WRITING_SHARE = 1e9
 folder, pause = Path(sys.argv[1]), float(sys.argv[2])

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.evaluation.fourier_images import array_images, open_images, sample_images
+from robustbench_lite.evaluation.fourier.images import array_images, open_images, sample_images
 
 CPU = torch.device("cpu")
 

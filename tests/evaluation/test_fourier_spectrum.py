@@ -9,8 +9,8 @@ import pytest
 
 from robustbench_lite.corruptions import corrupt
 from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.evaluation.fourier_images import array_images, sample_images
-from robustbench_lite.evaluation.fourier_spectrum import corruption_spectra
+from robustbench_lite.evaluation.fourier.images import array_images, sample_images
+from robustbench_lite.evaluation.fourier.spectrum import corruption_spectra
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from torch import nn
 import robustbench_lite as rb
 from robustbench_lite.corruptions import corrupt, perturb
 from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.evaluation.opening import Sources, open_suites
 from robustbench_lite.evaluation.progress import Silent
-from robustbench_lite.evaluation.writing import write_suite
+from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.evaluation.write_suite import write_suite
 from robustbench_lite.suites import Cell, load_suite
 
 CPU = torch.device("cpu")

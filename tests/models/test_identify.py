@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import CheckpointError, InvalidInput, UnknownName
 from robustbench_lite.models import load_model
-from robustbench_lite.models.blank import without_weights
 from robustbench_lite.models.external import (
     AUXILIARY,
     TORCHVISION_HEADS,
@@ -23,6 +22,7 @@ from robustbench_lite.models.external import (
     torchvision_head,
     torchvision_names,
 )
+from robustbench_lite.models.meta_init import without_weights
 from tests.models.conftest import random_network, randomise
 
 SMALL_TORCHVISION = [

@@ -9,8 +9,8 @@ import torch
 from torchvision.models import resnet18, resnet50
 
 from robustbench_lite.models import build, load_model, save_checkpoint
-from robustbench_lite.models.blank import without_weights
 from robustbench_lite.models.maxblur import BINOMIAL, BlurPool
+from robustbench_lite.models.meta_init import without_weights
 
 
 @pytest.mark.parametrize("size", BINOMIAL)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.models import ARCHITECTURES, build
-from robustbench_lite.models.blank import without_weights
+from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.registry import FAMILIES, own_family
 from tests.models.conftest import random_network, randomise
 from tests.oracles import networks as oracle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robustbench_lite.report.comparison import Comparison, Difference, score_title
+from robustbench_lite.report.tables.comparison import Comparison, Difference, score_title
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,9 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.report.fourier import plot_fourier_heatmap
-from robustbench_lite.report.fourier_canvas import figure_bytes
-from robustbench_lite.report.fourier_grid import in_lines
-from robustbench_lite.report.fourier_map import (
+from robustbench_lite.report.figures.canvas import figure_bytes
+from robustbench_lite.report.figures.legend import text_inches
+from robustbench_lite.report.fourier.fourier_map import (
     Example,
     FourierMap,
     RadialProfile,
@@ -30,9 +29,10 @@ from robustbench_lite.report.fourier_map import (
     cell_radii,
     spectra_csv,
 )
-from robustbench_lite.report.fourier_profile import plot_radial_profile
-from robustbench_lite.report.fourier_spectra import plot_spectra
-from robustbench_lite.report.plot_legend import text_inches
+from robustbench_lite.report.fourier.grid import in_lines
+from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
+from robustbench_lite.report.fourier.profile import plot_radial_profile
+from robustbench_lite.report.fourier.spectra import plot_spectra
 
 
 @pytest.fixture

@@ -17,27 +17,27 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS, TEST_PERTURBATIONS
-from robustbench_lite.report.comparison import Comparison, Difference
 from robustbench_lite.report.content import Answer, Content, Example, Examples, Reliability, Run, Section
-from robustbench_lite.report.drawings import section_drawings
-from robustbench_lite.report.findings import findings
-from robustbench_lite.report.fourier import plot_fourier_heatmap
-from robustbench_lite.report.fourier_canvas import percent
-from robustbench_lite.report.fourier_map import FourierMap, RadialProfile
-from robustbench_lite.report.fourier_profile import plot_radial_profile
-from robustbench_lite.report.page import write_report
-from robustbench_lite.report.plot_flips import plot_flips
-from robustbench_lite.report.plot_heatmap import plot_error_heatmap
-from robustbench_lite.report.plot_legend import broken, fitted, legend_height, text_inches
-from robustbench_lite.report.plot_reliability import plot_reliability
-from robustbench_lite.report.plot_severity import (
+from robustbench_lite.report.figures.canvas import percent
+from robustbench_lite.report.figures.error_heatmap import plot_error_heatmap
+from robustbench_lite.report.figures.flips import plot_flips
+from robustbench_lite.report.figures.legend import broken, fitted, legend_height, text_inches
+from robustbench_lite.report.figures.reliability import plot_reliability
+from robustbench_lite.report.figures.report_figures import section_drawings
+from robustbench_lite.report.figures.severity import (
     by_severity,
     plot_calibration_by_severity,
     plot_errors_by_severity,
     wilson,
 )
-from robustbench_lite.report.plot_style import INK, looks
-from robustbench_lite.report.svg import inline_svg
+from robustbench_lite.report.figures.style import INK, looks
+from robustbench_lite.report.figures.svg import inline_svg
+from robustbench_lite.report.findings import findings
+from robustbench_lite.report.fourier.fourier_map import FourierMap, RadialProfile
+from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
+from robustbench_lite.report.fourier.profile import plot_radial_profile
+from robustbench_lite.report.page import write_report
+from robustbench_lite.report.tables.comparison import Comparison, Difference
 from robustbench_lite.results import CellResult, Results
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}

@@ -19,7 +19,7 @@ from robustbench_lite.reference.names import (
     TEST_PERTURBATIONS,
 )
 from robustbench_lite.report import Column, ReportRow, Row, Table, paper_table, results_table, suite_layout
-from robustbench_lite.report.render import render
+from robustbench_lite.report.tables.render import render
 from robustbench_lite.results import CellResult, Results
 
 

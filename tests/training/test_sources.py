@@ -13,7 +13,7 @@ from torchvision import datasets
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.training import open_dataset, sources
 from robustbench_lite.training.data import InMemory
-from robustbench_lite.training.folders import FolderImages
+from robustbench_lite.training.image_folders import FolderImages
 from tests.suites.python2 import python2_pickle
 
 WNIDS = ("n01440764", "n01443537")

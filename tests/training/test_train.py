@@ -330,7 +330,7 @@ def test_a_disk_that_fills_up_is_one_error(
             raise OSError(errno.ENOSPC, "No space left on device")
         path.write_bytes(b"{}")
 
-    monkeypatch.setattr(f"robustbench_lite.training.folder.{written}", full)
+    monkeypatch.setattr(f"robustbench_lite.training.run_folder.{written}", full)
     with pytest.raises(InvalidInput, match=r"can't be written any more \(.*No space left.*the same command"):
         train(toy, out=tmp_path, **quick)
 

@@ -1,0 +1,159 @@
+"""Example images for a report: a few, drawn at random, with what the models said of their copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robustbench_lite.errors import DataError
+from robustbench_lite.evaluation.progress import Silent
+from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.evaluation.store import Columns
+from robustbench_lite.evaluation.subset import read_at
+from robustbench_lite.reference import cifar_classes
+from robustbench_lite.reference.names import CORRUPTION_GROUPS
+from robustbench_lite.report.content import Answer, Example, Examples, Pixels
+from robustbench_lite.report.tables.layout import SHORT_NAMES
+from robustbench_lite.results import Results
+from robustbench_lite.suites import CLEAN, Cell, Suite
+
+MIDDLE = 3
+HARDEST = 5
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a report's examples lie, and which are shown.
+
+    Attributes:
+        data: folder of the suite's files, or of the clean ones that it was generated from; where the run
+            found them if None.
+        clean_data: folder of the clean files beside an official suite; likewise.
+        textures: folder of the frost photographs; likewise.
+        classes: names of the classes, for one's own images.
+        images: how many rows.
+        seed: draws them.
+    """
+
+    data: str | Path | None = None
+    clean_data: str | Path | None = None
+    textures: str | Path | None = None
+    classes: Sequence[str] | None = None
+    images: int = 4
+    seed: int = 0
+
+
+def example_images(
+    results: Results, answers: Mapping[str, Mapping[Cell, Columns]], places: Places
+) -> Examples:
+    """A few images under the corruption of each group that hurts the first model most.
+
+    Args:
+        results: of the first model, on a -C suite.
+        answers: model -> the kept predictions of its cells.
+        places: where the images lie.
+
+    Raises:
+        DataError: the images are not there, or are not those of the run.
+    """
+    suite, clean = _open(results, places)
+    cells = _cells(results, answers)
+    if clean is None:
+        cells = [cell for cell in cells if cell != CLEAN]
+    if not cells:
+        raise DataError("no cell has both its images and every model's kept predictions")
+    labels = next(iter(answers.values()))[cells[-1]]["label"]
+    random = np.random.default_rng(places.seed)
+    shown = np.sort(random.choice(len(labels), min(places.images, len(labels)), replace=False))
+    pixels = {
+        cell: _pixels(clean if cell == CLEAN and clean is not None else suite, cell, shown) for cell in cells
+    }
+    names = places.classes or _class_names(results.suite.rpartition("-")[0])
+    rows = []
+    for row, image in enumerate(shown):
+        told = {
+            model: tuple(_answer(kept[cell], int(image), names) for cell in cells)
+            for model, kept in answers.items()
+        }
+        truth = _name(names, int(labels[image]))
+        rows.append(Example(truth, tuple(pixels[cell][row] for cell in cells), told))
+    return Examples(tuple(_title(cell) for cell in cells), tuple(rows))
+
+
+def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
+    """The suite and its clean set as the run had them."""
+    record: Mapping[str, Any] = results.provenance["data"]
+    clean: Mapping[str, Any] = results.provenance.get("clean_data") or {}
+    generated = record.get("mode") == "generated"
+    root = places.data or record["root"]
+    beside = places.clean_data or (root if generated else clean.get("root"))
+    cells = [cell for cell in results.cells if cell.name != CLEAN.name]
+    sources = Sources(
+        data=None if generated else root,
+        clean_data=beside,
+        generate=generated,
+        protocol=results.protocol,
+        corruptions=tuple(dict.fromkeys(cell.name for cell in cells)),
+        severities=tuple(sorted({cell.severity for cell in cells})),
+        profile=record.get("profile"),
+        as_stored=record.get("as_stored"),
+        textures=places.textures or record.get("textures"),
+        seed=int(record.get("seed") or 0),
+    )
+    suite, found = open_suites(results.suite, sources, torch.device("cpu"), Silent())
+    if suite.fingerprint() != record["fingerprint"]:
+        raise DataError(f"the images in {root} are not those that were evaluated (another fingerprint)")
+    return suite, found if (CLEAN.name, 0) in {(cell.name, cell.severity) for cell in results.cells} else None
+
+
+def _cells(results: Results, answers: Mapping[str, Mapping[Cell, Columns]]) -> list[Cell]:
+    """The clean cell, the worst corruption of each group at severity 3, the worst of all at 5."""
+    errors = {
+        Cell(cell.name, cell.severity): cell.scores["error"]
+        for cell in results.cells
+        if all(Cell(cell.name, cell.severity) in kept for kept in answers.values())
+    }
+    chosen = [CLEAN] if CLEAN in errors else []
+    for names in CORRUPTION_GROUPS.values():
+        there = [cell for cell in errors if cell.severity == MIDDLE and cell.name in names]
+        chosen += [max(there, key=lambda cell: errors[cell])] if there else []
+    worst = [cell for cell in errors if cell.severity == HARDEST]
+    return chosen + ([max(worst, key=lambda cell: errors[cell])] if worst else [])
+
+
+def _pixels(suite: Suite, cell: Cell, shown: np.ndarray[Any, Any]) -> list[Pixels]:
+    reader = suite.open(cell)
+    try:
+        return list(read_at(reader, shown).cpu().numpy())
+    finally:
+        reader.close()
+
+
+def _answer(columns: Columns, image: int, names: Sequence[str]) -> Answer:
+    prediction = int(columns["prediction"][image])
+    right = prediction == int(columns["label"][image])
+    return Answer(_name(names, prediction), float(columns["confidence"][image]), right)
+
+
+def _class_names(dataset: str) -> Sequence[str]:
+    """Names of a data set's classes; none where they are not known."""
+    if dataset in ("cifar10", "cifar100"):
+        return cifar_classes(dataset)
+    if dataset != "imagenet":
+        return ()
+    from torchvision.models import ResNet18_Weights
+
+    return [str(name) for name in ResNet18_Weights.IMAGENET1K_V1.meta["categories"]]
+
+
+def _name(names: Sequence[str], label: int) -> str:
+    return names[label] if label < len(names) else f"class {label}"
+
+
+def _title(cell: Cell) -> str:
+    return "Clean" if cell == CLEAN else f"{SHORT_NAMES.get(cell.name, cell.name)} {cell.severity}"

@@ -1,0 +1,1 @@
+"""Fourier sensitivity: the sweep over frequencies, its images, its store, and spectra of corruptions."""

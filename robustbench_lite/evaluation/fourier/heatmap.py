@@ -1,0 +1,266 @@
+"""Fourier sensitivity of a model: its error under perturbations of one spatial frequency at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from robustbench_lite.corruptions.fourier import Layout, check_norm
+from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
+from robustbench_lite.evaluation.fourier.images import ImageSet, array_images, check_classes
+from robustbench_lite.evaluation.fourier.profile import examples, radial_profile
+from robustbench_lite.evaluation.fourier.store import Outcomes, Store
+from robustbench_lite.evaluation.fourier.sweep import Progress, Sweep, chunk_length, map_layout
+from robustbench_lite.evaluation.prepared_model import (
+    Forward,
+    describe_outputs,
+    fastest_batch_size,
+    ready,
+)
+from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.sources import AnyModel, open_model, weights_sha256
+from robustbench_lite.models import Classifier
+from robustbench_lite.report.fourier.fourier_map import METRICS, FourierMap
+from robustbench_lite.runtime import (
+    Amp,
+    Processes,
+    check_amp,
+    environment,
+    fixed_precision,
+    processes,
+    resolve_device,
+)
+
+NORMS: Final[Mapping[int, float]] = {32: 4.0, 224: 15.7}
+"""Side in pixels -> the papers' norm."""
+
+WHOLE_MAP_UP_TO: Final = 64
+WINDOW: Final = 63
+
+_SAMPLE = 64
+
+
+class SweepOptions(TypedDict, total=False):
+    """Those fields of `Settings` that a sweep has."""
+
+    device: str
+    amp: Amp | None
+    tf32: bool
+    compile: bool
+    fuse: bool
+    batch_size: int | None
+    bootstrap: int
+    seed: int
+
+
+def fourier_heatmap(
+    model: AnyModel,
+    images: npt.ArrayLike | torch.Tensor | ImageSet,
+    labels: npt.ArrayLike | torch.Tensor | None = None,
+    *,
+    norm: float | None = None,
+    size: int | None = None,
+    metric: str = "error",
+    arch: str | None = None,
+    normalize: str | None = None,
+    trust_checkpoint: bool = False,
+    run_folder: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Unpack[SweepOptions],
+) -> FourierMap:
+    """Perturb every image at each frequency and measure what the model makes of it.
+
+    Mirrored frequencies are measured once: 514 times the images for the 32 x 32 map.
+
+    Args:
+        model: a checkpoint's path, a name such as "torchvision:resnet50", a module or any callable from
+            images (N, 3, H, W) in [0, 1] to logits.
+        images: uint8 (N, H, W, 3), float (N, 3, H, W) in [0, 1], or what `open_images` returns.
+        labels: class indices (N,), needed for the metric "error".
+        norm: l2 norm of each channel's perturbation; the papers' 4 for 32 pixels and 15.7 for 224.
+        size: rows and columns of the map; by default all up to 64 pixels, else the 63 lowest.
+        metric: "error" against the labels; "flip", the share of predictions that change; or "confidence",
+            the mean fall of the probability of the class predicted before.
+        arch: architecture of a checkpoint, where it can't be told from its tensors.
+        normalize: input normalisation, where the default is not right.
+        trust_checkpoint: allow a file to run code while it loads.
+        run_folder: where outcomes are kept; the same call continues a sweep that was killed.
+        overwrite: start afresh in a folder that holds another sweep.
+        progress: called with images evaluated and images in all.
+        **options: fields of `Settings`: device, amp, tf32, compile, fuse, batch_size, bootstrap, seed.
+
+    Raises:
+        InvalidInput: arguments that don't fit the images or each other.
+        DataError: files that can't be read or written.
+        ModelError: a model whose outputs can't be scored.
+
+    Source: Yin et al. 2019, section 2 and figure 3; AugMix (Hendrycks et al. 2020), appendix B, figure 9.
+    """
+    settings = Settings(**options)
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+    chosen = images if isinstance(images, ImageSet) else array_images(images, labels)
+    if metric == "error" and chosen.labels is None:
+        raise InvalidInput(
+            "the error needs labels, and these images have none; use metric flip (--metric flip)"
+        )
+    norm = default_norm(chosen.size) if norm is None else norm
+    check_norm(norm)
+    plan = map_layout(chosen.size, default_size(chosen.size) if size is None else size)
+    with processes() as team, fixed_precision(tf32=settings.tf32):
+        device = resolve_device(settings.device)
+        check_amp(device, settings.amp)
+        classifier = open_model(model, chosen.source.get("suite"), arch, normalize, trust_checkpoint)
+        run = _Run(classifier, chosen, plan, metric, norm, settings, device, team)
+        folder = Path(run_folder) if run_folder is not None else None
+        return run.go(folder, overwrite, progress or (lambda done, total: None))
+
+
+def default_norm(image_size: tuple[int, int]) -> float:
+    """The papers' norm for an image size.
+
+    Raises:
+        InvalidInput: the papers have none for this size.
+    """
+    height, width = image_size
+    if height != width or height not in NORMS:
+        known = ", ".join(f"{norm:g} for {side} x {side}" for side, norm in NORMS.items())
+        raise InvalidInput(f"the papers' norms are {known} pixels; for {height} x {width} give one (--norm)")
+    return NORMS[height]
+
+
+def default_size(image_size: tuple[int, int]) -> int | None:
+    """The whole map (None) up to 64 pixels, else the lowest 63 frequencies, or as many as there are."""
+    if max(image_size) <= WHOLE_MAP_UP_TO:
+        return None
+    short = min(image_size)
+    return min(WINDOW, short if short % 2 else short - 1)
+
+
+@dataclass
+class _Run:
+    """One sweep under way."""
+
+    classifier: Classifier
+    images: ImageSet
+    plan: Layout
+    metric: str
+    norm: float
+    settings: Settings
+    device: torch.device
+    team: Processes
+
+    def go(self, folder: Path | None, overwrite: bool, progress: Progress) -> FourierMap:
+        """Check the model, measure what is not kept yet, and sum up."""
+        sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device).permute(0, 2, 3, 1)
+        forward, made_ready, width = ready(self.classifier, sample, self.settings, self.device, None)
+        if self.metric == "error":
+            check_classes(self.images, width, self.classifier.info.name)
+        outputs = describe_outputs(forward, sample, lambda text: None)
+        store = Store(folder, self.identity(), outputs, self.team.rank)
+        kept = store.begin(overwrite=overwrite) if self.team.first else None
+        size = store.batch_size = self.batch_size(forward, sample, store)
+        sweep = Sweep(forward, self.images, self.plan, self.metric, self.norm, self.settings.seed, size)
+        outcomes = kept or sweep.empty()
+        group, done = self.team.from_first((outcomes.group, outcomes.done))
+        if not self.team.first:
+            pairs, images = outcomes.values.shape
+            outcomes = Outcomes.empty(pairs, images, group, outcomes.chunk, outcomes.values.dtype)
+        units = [(int(chunk), int(unit)) for chunk, unit in np.argwhere(~done)]
+        before, total = outcomes.evaluated, outcomes.values.size
+
+        def tell(evaluated: int) -> None:
+            if self.team.first:
+                progress(min(total, before + evaluated * self.team.world), total)
+
+        tell(0)
+        sweep.run(units[self.team.rank :: self.team.world], outcomes, store, tell)
+        facts = {"batch_size": size, "optimisation": made_ready, "processes": self.team.world}
+        found: FourierMap | None = None
+        parts = self.team.gather(outcomes)
+        if self.team.first:
+            for part in parts[1:]:
+                outcomes.merge(part)
+            store.finish(outcomes)
+            found = self.summed_up(sweep, outcomes, facts)
+        result = self.team.from_first(found)
+        if result is None:
+            raise ModelError("the first process of the sweep sent no map")
+        return result
+
+    def batch_size(self, forward: Forward, sample: torch.Tensor, store: Store) -> int:
+        """The one that is given, else the one of an earlier start, else the fastest one."""
+        size = self.settings.batch_size or self.team.from_first(store.batch_size)
+        if size is not None:
+            return size
+        total = len(self.plan.pairs) * len(self.images)
+        return self.team.from_first(fastest_batch_size(forward, sample, total) if self.team.first else 0)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for two starts to be one sweep."""
+        info, settings = self.classifier.info, self.settings
+        return {
+            "model": info.sha256 or weights_sha256(self.classifier),
+            "architecture": info.architecture,
+            "mean": list(info.mean),
+            "std": list(info.std),
+            "data": self.images.source["fingerprint"],
+            "images": len(self.images),
+            "sample": self.images.source.get("sample"),
+            "norm": self.norm,
+            "map": list(self.plan.cells.shape),
+            "metric": self.metric,
+            "seed": settings.seed,
+            "chunk": chunk_length(self.images.size),
+            "device": self.device.type,
+            "precision": settings.amp or ("tf32" if settings.tf32 else "fp32"),
+            "fuse": settings.fuse,
+            "compile": settings.compile,
+            "torch": torch.__version__,
+        }
+
+    def summed_up(self, sweep: Sweep, outcomes: Outcomes, facts: Mapping[str, Any]) -> FourierMap:
+        """The map, its profile and the record of how they came about."""
+        info, settings = self.classifier.info, self.settings
+        record = {
+            "seed": settings.seed,
+            "signs": "one for each pair of frequencies, image and channel",
+            "evaluations": len(self.plan.pairs),
+            "clipped_to": [0, 1],
+            "model": {**asdict(info), "weights": info.sha256 or weights_sha256(self.classifier)},
+            "data": self.images.source,
+            "run": {**environment(self.device, settings.amp, tf32=settings.tf32), **facts},
+        }
+        return FourierMap(
+            values=outcomes.values.mean(axis=1, dtype=np.float64)[self.plan.cells],
+            baseline=self.baseline(sweep),
+            metric=self.metric,
+            norm=self.norm,
+            n=len(self.images),
+            image_size=self.images.size,
+            profile=radial_profile(
+                outcomes.values, self.plan, replicates=settings.bootstrap, seed=settings.seed
+            ),
+            settings=json.loads(json.dumps(record)),
+            examples=examples(self.images, self.plan, self.norm, settings.seed),
+        )
+
+    def baseline(self, sweep: Sweep) -> float:
+        """The error on the unperturbed images; what changes is nothing without a perturbation."""
+        labels = self.images.labels
+        if self.metric != "error" or labels is None:
+            return 0.0
+        step = chunk_length(self.images.size)
+        wrong = 0
+        for start in range(0, len(labels), step):
+            predicted = sweep.clean(self.images.read(start, start + step, self.device)).cpu().numpy()
+            wrong += int((predicted != labels[start : start + step]).sum())
+        return wrong / len(labels)

@@ -1,0 +1,293 @@
+"""Write a generated suite to disk in the layout of the official release, in parallel and resumably."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import torch
+from PIL import Image
+
+from robustbench_lite.errors import DataError, InvalidInput, require
+from robustbench_lite.evaluation.generated import STORED_QUALITY
+from robustbench_lite.evaluation.progress import Silent
+from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
+from robustbench_lite.results import write_atomically
+from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
+
+MANIFEST: Final = "manifest.json"
+
+_FILES_A_UNIT: Final = 256
+_FRAME_RATE: Final = 30
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work that leaves whole files behind.
+
+    Attributes:
+        cells: the cells in it; all severities of a corruption where they share one array file.
+        start: first image.
+        stop: one past the last image.
+    """
+
+    cells: tuple[Cell, ...]
+    start: int
+    stop: int
+
+    @property
+    def images(self) -> int:
+        """How many images or sequences the unit makes."""
+        return len(self.cells) * (self.stop - self.start)
+
+
+def write_suite(
+    name: str,
+    sources: Sources,
+    out: Path,
+    *,
+    device: str = "cpu",
+    workers: int = 1,
+    batch_size: int = 64,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Make a -C or -P suite from clean images and write it as the release is laid out.
+
+    From arrays (CIFAR, .npz) come `<corruption>.npy` and `labels.npy`; from image files come JPEGs of
+    quality 85 in `<corruption>/<severity>/<class>/`, and MP4s in `<perturbation>/<class>/`. Files are written
+    whole, so that the same call finishes what a killed one began. Neither batch size nor workers change a
+    byte.
+
+    Args:
+        name: the suite.
+        sources: the clean images, what to make of them, and the seed.
+        out: folder in which the suite's folder is made.
+        device: where images are corrupted.
+        workers: processes; each takes its share of the machine's cores.
+        batch_size: images at once.
+        progress: told images done and in all.
+
+    Returns:
+        The suite's folder.
+
+    Raises:
+        DataError: the clean images are missing, or the folder holds a suite made in another way.
+        InvalidInput: severities are left out of array files, which hold all five.
+    """
+    sources = replace(sources, generate=True, as_stored=False)
+    suite, clean = open_suites(name, sources, torch.device(device), Silent())
+    if clean is None:
+        raise InvalidInput(f"{name} is a clean set; give the -c or -p suite that is to be made from one")
+    folder = out / suite.spec.title
+    _begin(folder, suite)
+    units = list(_units(suite, clean))
+    done, total = 0, sum(unit.images for unit in units)
+    progress(done, total)
+    for unit in _finished(suite, clean, units, folder, (name, sources, device), workers, batch_size):
+        done += unit.images
+        progress(done, total)
+    return folder
+
+
+def _finished(
+    suite: Suite,
+    clean: Suite,
+    units: list[Unit],
+    folder: Path,
+    opening: tuple[str, Sources, str],
+    workers: int,
+    batch_size: int,
+) -> Iterator[Unit]:
+    """Units as they are done, here or in processes of their own."""
+    if workers == 1:
+        for unit in units:
+            _write_unit(suite, clean, unit, folder, batch_size)
+            yield unit
+        return
+    threads = max(1, torch.get_num_threads() // workers)
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = {pool.submit(_work, opening, unit, folder, batch_size, threads): unit for unit in units}
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+                yield jobs[job]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _work(opening: tuple[str, Sources, str], unit: Unit, folder: Path, batch_size: int, threads: int) -> None:
+    """One unit in a process of its own, which opens the images itself and keeps them open."""
+    torch.set_num_threads(threads)
+    suite, clean = _opened(*opening)
+    _write_unit(suite, clean, unit, folder, batch_size)
+
+
+@functools.cache
+def _opened(name: str, sources: Sources, device: str) -> tuple[Suite, Suite]:
+    suite, clean = open_suites(name, sources, torch.device(device), Silent())
+    return suite, cast(Suite, clean)
+
+
+def _begin(folder: Path, suite: Suite) -> None:
+    """Make the folder, or see that what it holds was made in the same way."""
+    record = suite.provenance()
+    manifest = folder / MANIFEST
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if manifest.exists():
+            there = json.loads(manifest.read_text())
+            if _recipe_of(there) != _recipe_of(record):
+                raise DataError(
+                    f"{folder} holds a suite of other images, seed or parameters; choose another folder"
+                )
+        else:
+            write_atomically(manifest, (json.dumps(record, indent=2) + "\n").encode())
+    except OSError as error:
+        raise DataError(f"{folder} can't be written: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{manifest} can't be read; remove it to write the suite again") from error
+
+
+def _recipe_of(record: Mapping[str, Any]) -> list[object]:
+    """What decides the pixels of a suite, whichever of its cells there are."""
+    clean = record.get("from", {})
+    return [record.get(name) for name in ("suite", "profile", "seed", "as_stored")] + [
+        clean.get("fingerprint")
+    ]
+
+
+def _in_files(clean: Suite) -> bool:
+    with contextlib.closing(clean.open(CLEAN)) as reader:
+        return isinstance(reader, ImageFiles)
+
+
+def _units(suite: Suite, clean: Suite) -> Iterator[Unit]:
+    if _in_files(clean):
+        for cell in suite.cells:
+            for start in range(0, suite.images, _FILES_A_UNIT):
+                yield Unit((cell,), start, min(start + _FILES_A_UNIT, suite.images))
+    elif suite.spec.kind == "perturbation":
+        yield from (Unit((cell,), 0, suite.images) for cell in suite.cells)
+    else:
+        for name in dict.fromkeys(cell.name for cell in suite.cells):
+            cells = tuple(cell for cell in suite.cells if cell.name == name)
+            if len(cells) != len(suite.spec.severities):
+                raise InvalidInput(f"{name}.npy holds all five severities; leave --severities out")
+            yield Unit(cells, 0, suite.images)
+
+
+def _write_unit(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_size: int) -> None:
+    try:
+        if _in_files(clean):
+            _write_files(suite, clean, unit, folder, batch_size)
+        else:
+            _write_array(suite, clean, unit, folder, batch_size)
+    except OSError as error:
+        raise DataError(f"{folder} can't be written: {error.strerror}") from error
+
+
+def _write_array(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_size: int) -> None:
+    videos = suite.spec.kind == "perturbation"
+    if not videos:
+        _write_labels(clean, folder, len(unit.cells))
+    path = folder / f"{_stem(unit.cells[0], videos=videos)}.npy"
+    if path.exists():
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with contextlib.closing(suite.open(unit.cells[0])) as first:
+        shape = (unit.images, *first.shape)
+    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+    for place, cell in enumerate(unit.cells):
+        with contextlib.closing(suite.open(cell)) as reader:
+            for start in range(0, reader.count, batch_size):
+                stop = min(start + batch_size, reader.count)
+                rows = slice(place * reader.count + start, place * reader.count + stop)
+                array[rows] = reader.read(start, stop).cpu().numpy()
+    array.flush()
+    os.replace(partial, path)
+
+
+def _write_labels(clean: Suite, folder: Path, severities: int) -> None:
+    if (folder / "labels.npy").exists():
+        return
+    with contextlib.closing(clean.open(CLEAN)) as reader:
+        labels = np.tile(cast(np.ndarray[Any, Any], reader.labels), severities)
+    buffer = io.BytesIO()
+    np.save(buffer, labels.astype(np.uint8 if clean.spec.classes <= 256 else np.int64))
+    write_atomically(folder / "labels.npy", buffer.getvalue())
+
+
+def _write_files(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_size: int) -> None:
+    (cell,) = unit.cells
+    videos = suite.spec.kind == "perturbation"
+    inside = folder / _stem(cell, videos=videos) / ("" if videos else str(cell.severity))
+    with contextlib.closing(clean.open(CLEAN)) as reader:
+        names = [Path(cast(ImageFiles, reader).relative(number)) for number in range(unit.start, unit.stop)]
+    paths = [inside / name.with_suffix(".mp4" if videos else ".JPEG") for name in names]
+    todo = [number for number, path in enumerate(paths, unit.start) if not path.exists()]
+    encode = functools.partial(_mp4, grain="noise" in cell.name) if videos else _jpeg
+    with (
+        contextlib.closing(suite.open(cell)) as made,
+        concurrent.futures.ThreadPoolExecutor(torch.get_num_threads()) as pool,
+    ):
+        for start, stop in _runs(todo, batch_size):
+            pixels = made.read(start, stop).cpu().numpy()
+            list(pool.map(_keep, paths[start - unit.start : stop - unit.start], map(encode, pixels)))
+
+
+def _keep(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _runs(numbers: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring numbers as (start, stop), at most so many at once."""
+    start = 0
+    for place in range(1, len(numbers) + 1):
+        ends = place == len(numbers) or numbers[place] != numbers[place - 1] + 1
+        if ends or place - start == most:
+            yield numbers[start], numbers[place - 1] + 1
+            start = place
+
+
+def _stem(cell: Cell, *, videos: bool) -> str:
+    """The file or folder of a cell; harder noise sequences have folders of their own."""
+    harder = videos and cell.severity > 1 and cell.name in FIRST_FRAME_PERTURBATIONS
+    return f"{cell.name}_{cell.severity}" if harder else cell.name
+
+
+def _jpeg(pixels: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=STORED_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def _mp4(frames: np.ndarray[Any, Any], *, grain: bool) -> bytes:
+    """H.264 as ImageNet-P has it: the slowest preset, noise tuned for grain, the rest at rate factor 20."""
+    av = require("av", "video", "writing MP4 videos")
+    buffer = io.BytesIO()
+    options = {"preset": "veryslow", **({"tune": "grain"} if grain else {"crf": "20"})}
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=_FRAME_RATE, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()

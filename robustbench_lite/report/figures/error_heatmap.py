@@ -1,0 +1,107 @@
+"""Corruption x severity: every cell's error at a glance, and where two models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from robustbench_lite.reference.names import SEVERITIES
+from robustbench_lite.report.content import Run
+from robustbench_lite.report.figures.canvas import TEXT_WIDTH
+from robustbench_lite.report.figures.legend import TITLE_LINE, broken
+from robustbench_lite.report.figures.style import PAPER, sheet
+from robustbench_lite.report.tables.layout import SHORT_NAMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANELS: Final = 3
+_CELL: Final = 0.158
+_TITLE: Final = 7.5
+_DARK: Final = "#010101"
+_BRIGHT: Final = "#fdfdfd"
+
+Floats = npt.NDArray[np.float64]
+
+
+def plot_error_heatmap(runs: Sequence[Run], groups: Mapping[str, Sequence[str]]) -> Figure:
+    """The error of every cell in percent, a panel a model; for two models also their difference.
+
+    Args:
+        runs: on one -C suite.
+        groups: heading -> corruptions, in order.
+    """
+    names = [name for group in groups.values() for name in group]
+    panels = [_errors(run, names) for run in runs]
+    if len(runs) == 2:
+        panels.append(panels[1] - panels[0])
+    rows = -(-len(panels) // _PANELS)
+    columns = min(len(panels), _PANELS)
+    side = _CELL * len(names)
+    breaks = np.cumsum([len(group) for group in groups.values()])[:-1]
+    width = TEXT_WIDTH if columns > 1 else 3.6
+    room = (0.995 * width - 0.5) / (columns + 0.05 * (columns - 1))
+    titles = [broken(run.title, room, _TITLE) for run in runs]
+    titles += ["difference (second - first)"] if len(runs) == 2 else []
+    over = 0.2 + TITLE_LINE * max(title.count("\n") for title in titles)
+    height = rows * (side + over + 0.22) + 0.1
+    with sheet(height, width=width) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for place, axis in enumerate(axes.flat):
+            if place >= len(panels):
+                axis.set_axis_off()
+                continue
+            _panel(axis, panels[place], difference=len(runs) == 2 and place == 2)
+            for edge in breaks:
+                axis.axhline(edge, color=PAPER, linewidth=2.5)
+            labels = [SHORT_NAMES.get(name, name) for name in names] if place % columns == 0 else []
+            axis.set_yticks(np.arange(len(names)) + 0.5 if labels else [], labels)
+            axis.set_title(titles[place], loc="left", fontsize=_TITLE)
+        figure.subplots_adjust(
+            left=0.5 / width,
+            right=0.995,
+            top=1 - over / height,
+            bottom=0.3 / height,
+            wspace=0.05,
+            hspace=(over + 0.22) / side,
+        )
+    return figure
+
+
+def _errors(run: Run, names: Sequence[str]) -> Floats:
+    """(corruptions, 5) errors, NaN where a cell was not evaluated."""
+    found = {(cell.name, cell.severity): cell.scores["error"] for cell in run.results.cells}
+    return np.array([[found.get((name, level), np.nan) for level in SEVERITIES] for name in names])
+
+
+def _panel(axis: Axes, values: Floats, *, difference: bool) -> None:
+    largest = max(0.05, float(np.nanmax(np.abs(values)))) if np.isfinite(values).any() else 1.0
+    scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0, "vmax": max(0.5, largest)}
+    if difference:
+        scale = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
+    mesh = axis.pcolormesh(values, edgecolors=PAPER, linewidth=0.8, **scale)
+    axis.invert_yaxis()
+    axis.set_xticks(np.arange(5) + 0.5, list(map(str, SEVERITIES)))
+    axis.set_xlabel("severity", labelpad=1)
+    axis.tick_params(length=0, pad=2)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    shades = np.asarray(mesh.to_rgba(values))
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            shade = shades[row, column]
+            bright = 0.299 * shade[0] + 0.587 * shade[1] + 0.114 * shade[2] < 0.5
+            text = f"{100 * value:{'+' if difference else ''}z.0f}"
+            axis.text(
+                column + 0.5,
+                row + 0.52,
+                text,
+                ha="center",
+                va="center",
+                fontsize=5.8,
+                color=_BRIGHT if bright else _DARK,
+            )

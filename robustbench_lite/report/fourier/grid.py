@@ -1,0 +1,143 @@
+"""Panels of one size in rows of about equal length, with the frequencies told at the rim alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, Literal
+
+from robustbench_lite.report.figures.legend import broken, text_inches
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GAP: Final = 0.08
+"""Inches between two panels."""
+
+
+def columns_of(count: int, most: int) -> int:
+    """Panels a row, at most so many, in as few rows as that takes: six are 3 + 3, not 5 + 1."""
+    return math.ceil(count / math.ceil(count / most))
+
+
+def in_lines(text: str, inches: float, size: float, most: int = 3) -> str:
+    """The text in at most so many lines of this width, broken between words where that is possible.
+
+    Args:
+        text: a title.
+        inches: width of a line.
+        size: of the letters in points.
+        most: lines; what is left over stands in the last one, with an ellipsis in its middle.
+    """
+    words = re.findall(r"[^\s_/-]*[\s_/-]?", text)
+    lines = accumulate(words)
+    line = max((line for line in lines if text_inches(line.rstrip(), size) <= inches), key=len, default="")
+    if line == text:
+        return text
+    if most == 1 or not line:
+        return broken(text, inches, size, most)
+    return f"{line.rstrip()}\n{in_lines(text[len(line) :], inches, size, most - 1)}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where panels are in a figure; lengths in inches.
+
+    Attributes:
+        count: panels.
+        columns: panels a row.
+        shape: cells of a panel, down and across.
+        width: of the figure.
+        left: room beside the panels.
+        right: room on the other side.
+        below: room under them.
+        title: room above each row.
+    """
+
+    count: int
+    columns: int
+    shape: tuple[int, int]
+    width: float
+    left: float
+    right: float
+    below: float
+    title: float
+
+    @property
+    def side(self) -> float:
+        """Width of a panel."""
+        return (self.width - self.left - self.right - GAP * (self.columns - 1)) / self.columns
+
+    @property
+    def tall(self) -> float:
+        """Height of a panel."""
+        return self.side * self.shape[0] / self.shape[1]
+
+    @property
+    def rows(self) -> int:
+        """Rows of panels."""
+        return math.ceil(self.count / self.columns)
+
+    @property
+    def height(self) -> float:
+        """Height of the figure."""
+        return self.below + self.rows * (self.tall + self.title) + (self.rows - 1) * GAP
+
+    def at(self, figure: Figure, left: float, bottom: float, wide: float, tall: float) -> Axes:
+        """Axes in a place of the figure."""
+        return figure.add_axes(
+            (left / self.width, bottom / self.height, wide / self.width, tall / self.height)
+        )
+
+    def bottom(self, place: int) -> float:
+        """Lower edge of a panel."""
+        row = place // self.columns
+        return self.height - (row + 1) * (self.title + self.tall) - row * GAP
+
+    def axes(self, figure: Figure, ticks: Literal["left", "right"]) -> list[Axes]:
+        """Axes of the panels, row by row; sets the figure's height.
+
+        Args:
+            figure: as wide as the grid says.
+            ticks: side on which a row's vertical frequencies are told.
+        """
+        figure.set_figheight(self.height)
+        panels = []
+        for place in range(self.count):
+            column = place % self.columns
+            left = self.left + column * (self.side + GAP)
+            axis = self.at(figure, left, self.bottom(place), self.side, self.tall)
+            last = column == self.columns - 1 or place == self.count - 1
+            if ticks == "right":
+                axis.yaxis.tick_right()
+            axis.tick_params(
+                labelleft=ticks == "left" and column == 0,
+                labelright=ticks == "right" and last,
+                labelbottom=place + self.columns >= self.count,
+            )
+            panels.append(axis)
+        return panels
+
+    def label(self, figure: Figure, vertical_at: float) -> None:
+        """One label for all horizontal axes and, centred at this place, one for all vertical ones."""
+        across = (self.left + self.width - self.right) / 2 / self.width
+        figure.text(
+            across, (self.below - 0.29) / self.height, "horizontal (cycles/image)", ha="center", va="bottom"
+        )
+        top = self.height - self.title
+        figure.text(
+            vertical_at / self.width,
+            (self.below + top) / 2 / self.height,
+            "vertical (cycles/image)",
+            rotation=90,
+            ha="center",
+            va="center",
+        )
+
+    def bar(self, figure: Figure, from_right: float) -> Axes:
+        """Axes of a colour bar as high as all panels, its left edge so far from the figure's right one."""
+        tall = self.height - self.below - self.title
+        return self.at(figure, self.width - from_right, self.below, 0.09, tall)
