@@ -393,10 +393,10 @@ import sys, time
 import numpy as np, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from robustbench_lite.evaluation import fourier_store
+from robustbench_lite.evaluation.fourier import store
 from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
-fourier_store._WRITE_EVERY = 0.0
-fourier_store._WRITING_SHARE = 1e9
+store._WRITE_EVERY = 0.0
+store._WRITING_SHARE = 1e9
 folder, pause = Path(sys.argv[1]), float(sys.argv[2])
 stored = np.load(folder / "set.npz")
 def tell(done, total):
