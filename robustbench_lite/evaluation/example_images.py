@@ -17,7 +17,7 @@ from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.evaluation.subset import read_at
 from robustbench_lite.reference import cifar_classes
 from robustbench_lite.reference.names import CORRUPTION_GROUPS
-from robustbench_lite.report.content import Answer, Example, Examples, Pixels
+from robustbench_lite.report.content import Answer, ExampleRow, Examples, Pixels
 from robustbench_lite.report.tables.layout import SHORT_NAMES
 from robustbench_lite.results import Results
 from robustbench_lite.suites import CLEAN, Cell, Suite
@@ -81,7 +81,7 @@ def example_images(
             for model, kept in answers.items()
         }
         truth = _name(names, int(labels[image]))
-        rows.append(Example(truth, tuple(pixels[cell][row] for cell in cells), told))
+        rows.append(ExampleRow(truth, tuple(pixels[cell][row] for cell in cells), told))
     return Examples(tuple(_title(cell) for cell in cells), tuple(rows))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from robustbench_lite import metrics
 from robustbench_lite.evaluation.influence import Headline, deviations, sampling_variance
-from robustbench_lite.report.tables.comparison import LEVEL, Difference
+from robustbench_lite.report.tables.comparison import LEVEL, ScoreDifference
 
 _Array = np.ndarray[Any, Any]
 
@@ -37,7 +37,7 @@ class Pair:
 
 def judged(
     pairs: Sequence[Pair], populations: Mapping[str, int] | None, replicates: int, seed: int
-) -> list[Difference]:
+) -> list[ScoreDifference]:
     """B minus A for every score, with a 95 % interval and a two-sided p-value, none of them adjusted.
 
     Args:
@@ -51,7 +51,7 @@ def judged(
     gaps = [pair.gap for pair in pairs]
     spreads = _resampled(gaps, replicates, seed) if populations is None else _sampled(gaps, populations)
     return [
-        Difference(pair.name, pair.first.value, pair.second.value, *spread)
+        ScoreDifference(pair.name, pair.first.value, pair.second.value, *spread)
         for pair, spread in zip(pairs, spreads, strict=True)
     ]
 
@@ -161,7 +161,7 @@ def _rounding(value: float) -> float:
     return ROUNDING * max(1.0, abs(value))
 
 
-def holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+def holm(differences: Sequence[ScoreDifference]) -> tuple[ScoreDifference, ...]:
     """The same differences with p-values adjusted for their number.
 
     Source: Holm 1979: the k-th smallest of m p-values times m - k + 1, made monotone.

@@ -14,7 +14,7 @@ from robustbench_lite.evaluation.compare import compare, obstacles
 from robustbench_lite.evaluation.example_images import Places, example_images
 from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
-from robustbench_lite.report.content import Content, Examples, Reliability, Run, Section
+from robustbench_lite.report.content import Content, Examples, ModelRun, Reliability, Section
 from robustbench_lite.report.fourier.fourier_map import FourierMap
 from robustbench_lite.results import RESULTS_FILE, Results
 from robustbench_lite.suites import Cell
@@ -66,7 +66,7 @@ def _distinct(name: str, taken: Iterable[str]) -> str:
 
 
 def _section(suite: str, found: Sequence[tuple[Path, Results]], places: Places) -> Section:
-    runs: list[Run] = []
+    runs: list[ModelRun] = []
     notes: list[tuple[str, str]] = []
     for folder, results in found:
         title = _distinct(results.model, [run.title for run in runs])
@@ -104,7 +104,7 @@ def _merged(notes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(", ".join(names), note) for note, names in titles.items()]
 
 
-def _run(title: str, folder: Path, results: Results) -> tuple[Run, str]:
+def _run(title: str, folder: Path, results: Results) -> tuple[ModelRun, str]:
     """A run, and what it lacks in a sentence."""
     results = results.renamed(title)
     columns = _columns(folder, results)
@@ -116,13 +116,13 @@ def _run(title: str, folder: Path, results: Results) -> tuple[Run, str]:
             "diagrams that need them."
         )
     if results.kind != "perturbation":
-        return Run(title, results, reliability=_reliability(columns)), note
+        return ModelRun(title, results, reliability=_reliability(columns)), note
     flips = {cell: found["flips"] for cell, found in columns.items() if "flips" in found}
     spread = {
         (cell.name, cell.severity): float(one.std(dtype=np.float64) / np.sqrt(len(one)))
         for cell, one in flips.items()
     }
-    return Run(title, results, flip_errors=spread), note
+    return ModelRun(title, results, flip_errors=spread), note
 
 
 def _columns(folder: Path, results: Results) -> dict[Cell, Columns]:
@@ -157,7 +157,7 @@ def _reliability(columns: dict[Cell, Columns]) -> dict[int, Reliability]:
 
 
 def _examples(
-    found: Sequence[tuple[Path, Results]], runs: Sequence[Run], places: Places
+    found: Sequence[tuple[Path, Results]], runs: Sequence[ModelRun], places: Places
 ) -> tuple[Examples | None, list[str]]:
     """Pictures of the first run's images, with the answers of every run on the same images."""
     if places.images == 0:

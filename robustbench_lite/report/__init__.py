@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robustbench_lite.report.figures.contact_sheet import contact_sheet
-from robustbench_lite.report.tables.layout import Layout, suite_layout
+from robustbench_lite.report.tables.layout import TableLayout, suite_layout
 from robustbench_lite.report.tables.results_table import (
     Report,
     cell_table,
@@ -17,11 +17,11 @@ from robustbench_lite.report.tables.trainings import over_trainings
 
 __all__ = [
     "Column",
-    "Layout",
     "Report",
     "ReportRow",
     "Row",
     "Table",
+    "TableLayout",
     "cell_table",
     "contact_sheet",
     "measured_rows",

@@ -32,7 +32,7 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class Run:
+class ModelRun:
     """One model on one suite.
 
     Attributes:
@@ -59,7 +59,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Example:
+class ExampleRow:
     """An image and its corrupted copies, with every model's answers.
 
     Attributes:
@@ -78,7 +78,7 @@ class Examples:
     """Rows of images; `columns` are the corruptions they went through."""
 
     columns: tuple[str, ...]
-    rows: tuple[Example, ...]
+    rows: tuple[ExampleRow, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Section:
     """
 
     suite: str
-    runs: tuple[Run, ...]
+    runs: tuple[ModelRun, ...]
     comparison: Comparison | None = None
     examples: Examples | None = None
     notes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
-from robustbench_lite.report.content import Run, Section
+from robustbench_lite.report.content import ModelRun, Section
 from robustbench_lite.report.tables.comparison import Comparison
 from robustbench_lite.results import ESTIMATED, Results
 
@@ -30,7 +30,7 @@ def findings(section: Section) -> list[tuple[str, str]]:
     return [(lead, text) for lead, text in told if text]
 
 
-def _of_one(run: Run) -> list[str]:
+def _of_one(run: ModelRun) -> list[str]:
     results = run.results
     if results.kind == "perturbation":
         return _flips(results)

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from robustbench_lite.report.content import Content, Run, Section
+from robustbench_lite.report.content import Content, ModelRun, Section
 from robustbench_lite.report.figures.canvas import figure_bytes
 from robustbench_lite.report.figures.report_figures import fourier_drawings, section_drawings
 from robustbench_lite.report.figures.style import Drawing, looks
@@ -139,7 +139,7 @@ def _provenance(content: Content) -> str:
     return f"<dl>{said}</dl>\n{''.join(map(_run, runs))}"
 
 
-def _run(run: Run) -> str:
+def _run(run: ModelRun) -> str:
     record = run.results.provenance
     model: Mapping[str, Any] = record.get("model", {})
     known = {

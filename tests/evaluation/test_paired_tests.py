@@ -7,7 +7,7 @@ import pytest
 
 from robustbench_lite.evaluation.influence import Headline
 from robustbench_lite.evaluation.paired_tests import Pair, holm, judged, swap_p_values
-from robustbench_lite.report.tables.comparison import Difference
+from robustbench_lite.report.tables.comparison import ScoreDifference
 
 N = 120
 
@@ -25,7 +25,7 @@ def outcomes(up: int, down: int = 0, n: int = N) -> tuple[np.ndarray, np.ndarray
     return first, second
 
 
-def compared(first: np.ndarray, second: np.ndarray, **options: int) -> Difference:
+def compared(first: np.ndarray, second: np.ndarray, **options: int) -> ScoreDifference:
     pair = Pair("fog", headline(first), headline(second))
     (found,) = judged([pair], None, options.get("replicates", 1000), options.get("seed", 0))
     return found
@@ -87,7 +87,7 @@ def test_intervals_and_p_values_agree_about_zero() -> None:
             assert found.low <= 0 <= found.high
 
 
-def estimated(sample: np.ndarray, population: int) -> Difference:
+def estimated(sample: np.ndarray, population: int) -> ScoreDifference:
     pair = Pair("fog", headline(np.zeros(len(sample)), "fog/3"), headline(sample, "fog/3"))
     (found,) = judged([pair], {"fog/3": population}, 1000, 0)
     return found
@@ -113,8 +113,8 @@ def test_intervals_of_estimates_cover_rare_differences(rate: float) -> None:
     assert np.mean([one.low <= rate <= one.high for one in found]) >= 0.93
 
 
-def difference(p: float, value: float = 0.1) -> Difference:
-    return Difference("fog", 0.5, 0.5 + value, value - 0.05, value + 0.05, p)
+def difference(p: float, value: float = 0.1) -> ScoreDifference:
+    return ScoreDifference("fog", 0.5, 0.5 + value, value - 0.05, value + 0.05, p)
 
 
 def test_p_values_are_adjusted_as_holm_did() -> None:

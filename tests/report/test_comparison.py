@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robustbench_lite.report.tables.comparison import Comparison, Difference, score_title
+from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference, score_title
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_score_is_called_by_its_name_in_words(name: str, title: str) -> None:
 
 @pytest.mark.parametrize("name", ["brier_score", "clean_brier_score", "selected_brier_score", "selected_nll"])
 def test_scores_beyond_one_are_printed_as_they_are_and_not_as_percentages(name: str) -> None:
-    one = Difference(name, 1.25, 1.5, 0.125, 0.375, 0.01)
+    one = ScoreDifference(name, 1.25, 1.5, 0.125, 0.375, 0.01)
     text = Comparison("custom-c", "a", "b", "error", (), (one,), ()).report().render("text")
     assert "1.250" in text
     assert "125.0" not in text

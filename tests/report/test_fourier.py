@@ -22,8 +22,8 @@ from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.report.figures.canvas import figure_bytes
 from robustbench_lite.report.figures.legend import text_inches
 from robustbench_lite.report.fourier.fourier_map import (
-    Example,
     FourierMap,
+    PerturbedImage,
     RadialProfile,
     Spectrum,
     cell_radii,
@@ -39,7 +39,7 @@ from robustbench_lite.report.fourier.spectra import plot_spectra
 def one() -> FourierMap:
     values = np.random.default_rng(0).random((32, 32)) * 0.6
     profile = RadialProfile((0.0, 1.0, 2.0), (0.1, 0.2, 0.3), (math.nan, 0.1, 0.2), (math.nan, 0.3, 0.4))
-    example = Example((-12, -12), np.zeros((32, 32, 3), dtype=np.uint8))
+    example = PerturbedImage((-12, -12), np.zeros((32, 32, 3), dtype=np.uint8))
     return FourierMap(values, 0.08, "error", 4.0, 500, (32, 32), profile, {"seed": 0}, (example,) * 3)
 
 
@@ -58,7 +58,7 @@ def test_a_saved_map_is_read_back(one: FourierMap, tmp_path: Path) -> None:
 
 
 def test_a_saved_maps_figure_is_drawn_again_with_its_examples(one: FourierMap, tmp_path: Path) -> None:
-    shades = [Example((-12 + k, k), np.full((32, 32, 3), 80 * k, dtype=np.uint8)) for k in range(3)]
+    shades = [PerturbedImage((-12 + k, k), np.full((32, 32, 3), 80 * k, dtype=np.uint8)) for k in range(3)]
     drawn = replace(one, examples=tuple(shades))
     drawn.save(tmp_path)
     back = FourierMap.load(tmp_path)

@@ -17,7 +17,15 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS, TEST_PERTURBATIONS
-from robustbench_lite.report.content import Answer, Content, Example, Examples, Reliability, Run, Section
+from robustbench_lite.report.content import (
+    Answer,
+    Content,
+    ExampleRow,
+    Examples,
+    ModelRun,
+    Reliability,
+    Section,
+)
 from robustbench_lite.report.figures.canvas import percent
 from robustbench_lite.report.figures.error_heatmap import plot_error_heatmap
 from robustbench_lite.report.figures.flips import plot_flips
@@ -37,7 +45,7 @@ from robustbench_lite.report.fourier.fourier_map import FourierMap, RadialProfil
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
 from robustbench_lite.report.fourier.profile import plot_radial_profile
 from robustbench_lite.report.page import write_report
-from robustbench_lite.report.tables.comparison import Comparison, Difference
+from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference
 from robustbench_lite.results import CellResult, Results
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -54,7 +62,7 @@ def scores(error: float) -> dict[str, float]:
     }
 
 
-def corruption_run(title: str = "net", shift: float = 0.0, names=TEST_CORRUPTIONS, **fields) -> Run:
+def corruption_run(title: str = "net", shift: float = 0.0, names=TEST_CORRUPTIONS, **fields) -> ModelRun:
     cells = [CellResult("clean", 0, 200, scores(0.05 + shift))]
     for place, name in enumerate(names):
         cells += [CellResult(name, s, 200, scores(0.1 + 0.02 * place + 0.05 * s + shift)) for s in SEVERITIES]
@@ -72,10 +80,10 @@ def corruption_run(title: str = "net", shift: float = 0.0, names=TEST_CORRUPTION
     } | fields
     curve = Reliability((0.5, 0.8, 0.99), (0.4, 0.7, 0.9), (5, 40, 155))
     results = Results("cifar10-c", "corruption", "official", tuple(cells), **told)
-    return Run(title, results, dict.fromkeys(range(6), curve))
+    return ModelRun(title, results, dict.fromkeys(range(6), curve))
 
 
-def perturbation_run(title: str = "net", difficulties=(1, 2)) -> Run:
+def perturbation_run(title: str = "net", difficulties=(1, 2)) -> ModelRun:
     cells = [
         CellResult(name, level, 60, {"flip_probability": 0.01 * (place + level), "frames": 31})
         for place, name in enumerate(TEST_PERTURBATIONS)
@@ -89,7 +97,7 @@ def perturbation_run(title: str = "net", difficulties=(1, 2)) -> Run:
         summary={"mfp": 0.055},
         provenance={"model": {"name": title}},
     )
-    return Run(title, results, flip_errors={(cell.name, cell.severity): 0.002 for cell in cells})
+    return ModelRun(title, results, flip_errors={(cell.name, cell.severity): 0.002 for cell in cells})
 
 
 def fourier_map() -> FourierMap:
@@ -99,9 +107,9 @@ def fourier_map() -> FourierMap:
 
 
 def comparison() -> Comparison:
-    rows = [Difference(name, 0.3, 0.35, -0.01, 0.11, 0.4) for name in TEST_CORRUPTIONS]
-    rows[0] = Difference("gaussian_noise", 0.3, 0.2, -0.15, -0.05, 0.01)
-    headline = Difference("mean_error", 0.4, 0.45, 0.02, 0.08, 0.002)
+    rows = [ScoreDifference(name, 0.3, 0.35, -0.01, 0.11, 0.4) for name in TEST_CORRUPTIONS]
+    rows[0] = ScoreDifference("gaussian_noise", 0.3, 0.2, -0.15, -0.05, 0.01)
+    headline = ScoreDifference("mean_error", 0.4, 0.45, 0.02, 0.08, 0.002)
     return Comparison("cifar10-c", "one", "two <b>&", "error", tuple(rows), (headline,), ("a caution",))
 
 
@@ -111,7 +119,7 @@ def examples() -> Examples:
     answers = {
         name: (Answer("frog", 0.91, True), Answer("ship", 0.42, False)) for name in ("one", "two <b>&")
     }
-    return Examples(("Clean", "Fog 3"), (Example("frog", pixels, answers),))
+    return Examples(("Clean", "Fog 3"), (ExampleRow("frog", pixels, answers),))
 
 
 def content() -> Content:
@@ -250,7 +258,9 @@ def test_figures_and_tables_are_files_too(folder: Path) -> None:
 def clean_content() -> Content:
     cells = (CellResult("clean", 0, 10, scores(0.1)),)
     results = Results("cifar10", "clean", "official", cells, {"clean_error": 0.1, "clean_nll": 0.2})
-    return Content((Section("cifar10", (Run("net", results, {0: Reliability((0.9,), (0.9,), (10,))}),)),))
+    return Content(
+        (Section("cifar10", (ModelRun("net", results, {0: Reliability((0.9,), (0.9,), (10,))}),)),)
+    )
 
 
 def test_a_report_replaces_the_files_of_the_last_one_and_nothing_else(tmp_path: Path) -> None:
@@ -491,7 +501,7 @@ def test_confidence_and_accuracy_are_told_of_the_cells_that_the_calibration_erro
     ],
 )
 def test_the_difference_of_a_selection_is_told(name: str, words: str) -> None:
-    headline = Difference(name, 0.4, 0.45, 0.02, 0.08, 0.002)
+    headline = ScoreDifference(name, 0.4, 0.45, 0.02, 0.08, 0.002)
     section = Section("cifar10-c", (corruption_run(),), replace(comparison(), headlines=(headline,)))
     assert words in findings(section)[-1][1]
 

@@ -12,7 +12,7 @@ import torch
 from robustbench_lite.corruptions.fourier import Frequency, Layout, perturb_fourier
 from robustbench_lite.evaluation.fourier.images import ImageSet
 from robustbench_lite.metrics.bootstrap import bootstrap_means
-from robustbench_lite.report.fourier.fourier_map import Example, RadialProfile, cell_radii
+from robustbench_lite.report.fourier.fourier_map import PerturbedImage, RadialProfile, cell_radii
 
 _LEVELS = (0.025, 0.975)
 
@@ -57,11 +57,13 @@ def example_frequencies(plan: Layout) -> tuple[Frequency, Frequency, Frequency]:
     )
 
 
-def examples(images: ImageSet, plan: Layout, norm: float, seed: int) -> tuple[Example, ...]:
+def examples(images: ImageSet, plan: Layout, norm: float, seed: int) -> tuple[PerturbedImage, ...]:
     """The first image, perturbed at a high, a middle and a low frequency."""
     image = images.read(0, 1, torch.device("cpu"))
     shown = []
     for frequency in example_frequencies(plan):
         changed = perturb_fourier(image, frequency, norm, seed=seed, index=images.index[:1])
-        shown.append(Example(frequency, changed[0].permute(1, 2, 0).mul(255).round().to(torch.uint8).numpy()))
+        shown.append(
+            PerturbedImage(frequency, changed[0].permute(1, 2, 0).mul(255).round().to(torch.uint8).numpy())
+        )
     return tuple(shown)

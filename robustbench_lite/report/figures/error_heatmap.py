@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_lite.reference.names import SEVERITIES
-from robustbench_lite.report.content import Run
+from robustbench_lite.report.content import ModelRun
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH
 from robustbench_lite.report.figures.legend import TITLE_LINE, broken
 from robustbench_lite.report.figures.style import PAPER, sheet
@@ -28,7 +28,7 @@ _BRIGHT: Final = "#fdfdfd"
 Floats = npt.NDArray[np.float64]
 
 
-def plot_error_heatmap(runs: Sequence[Run], groups: Mapping[str, Sequence[str]]) -> Figure:
+def plot_error_heatmap(runs: Sequence[ModelRun], groups: Mapping[str, Sequence[str]]) -> Figure:
     """The error of every cell in percent, a panel a model; for two models also their difference.
 
     Args:
@@ -72,7 +72,7 @@ def plot_error_heatmap(runs: Sequence[Run], groups: Mapping[str, Sequence[str]])
     return figure
 
 
-def _errors(run: Run, names: Sequence[str]) -> Floats:
+def _errors(run: ModelRun, names: Sequence[str]) -> Floats:
     """(corruptions, 5) errors, NaN where a cell was not evaluated."""
     found = {(cell.name, cell.severity): cell.scores["error"] for cell in run.results.cells}
     return np.array([[found.get((name, level), np.nan) for level in SEVERITIES] for name in names])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from robustbench_lite.report.content import Run
+from robustbench_lite.report.content import ModelRun
 from robustbench_lite.report.figures.canvas import percent
 from robustbench_lite.report.figures.legend import legend_above, legend_height
 from robustbench_lite.report.figures.style import RULE, Look, sheet, tidy
@@ -20,7 +20,7 @@ _WIDTH = 5.2
 
 
 def plot_flips(
-    runs: Sequence[Run],
+    runs: Sequence[ModelRun],
     groups: Mapping[str, Sequence[str]],
     looks: Mapping[str, Look],
     difficulty: int = 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from robustbench_lite.report.content import Run
+from robustbench_lite.report.content import ModelRun
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH, percent
 from robustbench_lite.report.figures.legend import legend_above, legend_height
 from robustbench_lite.report.figures.severity import by_severity
@@ -25,7 +25,7 @@ _A_LINE: Final = 5
 """Models whose calibration errors fit a line above a panel."""
 
 
-def plot_reliability(runs: Sequence[Run], looks: Mapping[str, Look]) -> Figure:
+def plot_reliability(runs: Sequence[ModelRun], looks: Mapping[str, Look]) -> Figure:
     """Accuracy against confidence, a panel for the clean images and for each severity.
 
     Args:
@@ -64,7 +64,7 @@ def plot_reliability(runs: Sequence[Run], looks: Mapping[str, Look]) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, runs: Sequence[Run], level: int, looks: Mapping[str, Look]) -> None:
+def _panel(axis: Axes, runs: Sequence[ModelRun], level: int, looks: Mapping[str, Look]) -> None:
     from matplotlib.ticker import PercentFormatter
 
     tidy(axis, grid="both")

@@ -16,7 +16,7 @@ from robustbench_lite.report.figures.severity import plot_calibration_by_severit
 from robustbench_lite.report.figures.style import Drawing, Look
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
 from robustbench_lite.report.fourier.profile import plot_radial_profile
-from robustbench_lite.report.tables.layout import Layout, suite_layout
+from robustbench_lite.report.tables.layout import TableLayout, suite_layout
 
 _SEVERITY: Final = (
     "Error against severity, one panel a corruption. Bands are 95 % intervals of each cell for the "
@@ -112,7 +112,7 @@ def _reliability(section: Section, looks: Mapping[str, Look]) -> list[Drawing]:
     return [Drawing(f"{section.suite}-reliability", "Reliability", figure, _RELIABILITY)]
 
 
-def _flips(section: Section, layout: Layout, looks: Mapping[str, Look]) -> list[Drawing]:
+def _flips(section: Section, layout: TableLayout, looks: Mapping[str, Look]) -> list[Drawing]:
     groups = {**layout.groups, "Not in the mean": layout.extra}
     levels = sorted({cell.severity for results in section.results for cell in results.cells} - {0})
     return [

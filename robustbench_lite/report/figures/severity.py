@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.reference.names import SEVERITIES, VALIDATION_CORRUPTIONS
-from robustbench_lite.report.content import Run
+from robustbench_lite.report.content import ModelRun
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH, percent
 from robustbench_lite.report.figures.legend import legend_above, legend_height
 from robustbench_lite.report.figures.style import MUTED, Look, sheet, tidy
@@ -30,7 +30,7 @@ _PERCENTAGES: Final = ("rms_calibration_error", "expected_calibration_error")
 
 
 def plot_errors_by_severity(
-    runs: Sequence[Run], groups: Mapping[str, Sequence[str]], looks: Mapping[str, Look]
+    runs: Sequence[ModelRun], groups: Mapping[str, Sequence[str]], looks: Mapping[str, Look]
 ) -> Figure:
     """Small multiples of error against severity, a row for each group of corruptions.
 
@@ -82,7 +82,7 @@ def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]
     return together if 2 * len(together) <= len(rows) else rows
 
 
-def _errors(axis: Axes, runs: Sequence[Run], name: str, looks: Mapping[str, Look]) -> float:
+def _errors(axis: Axes, runs: Sequence[ModelRun], name: str, looks: Mapping[str, Look]) -> float:
     """Draw one corruption; returns its largest error."""
     tidy(axis)
     axis.set_title(SHORT_NAMES.get(name, name), loc="left")
@@ -122,7 +122,7 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def plot_calibration_by_severity(runs: Sequence[Run], looks: Mapping[str, Look]) -> Figure:
+def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, Look]) -> Figure:
     """Calibration errors, Brier score and NLL against severity, each the mean over corruptions."""
     shown = {run.title: looks[run.title] for run in runs}
     above = legend_height(shown, TEXT_WIDTH) + 0.2

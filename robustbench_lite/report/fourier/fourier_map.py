@@ -50,7 +50,7 @@ class RadialProfile:
 
 
 @dataclass(frozen=True)
-class Example:
+class PerturbedImage:
     """One image perturbed at one frequency: (vertical, horizontal) and uint8 pixels (H, W, 3)."""
 
     frequency: tuple[int, int]
@@ -82,7 +82,7 @@ class FourierMap:
     image_size: tuple[int, int]
     profile: RadialProfile
     settings: Mapping[str, Any]
-    examples: tuple[Example, ...] = field(default=(), compare=False)
+    examples: tuple[PerturbedImage, ...] = field(default=(), compare=False)
 
     @property
     def vertical(self) -> tuple[int, ...]:
@@ -243,7 +243,7 @@ def npy_bytes(values: Floats) -> bytes:
     return buffer.getvalue()
 
 
-def _examples_bytes(examples: Sequence[Example]) -> bytes:
+def _examples_bytes(examples: Sequence[PerturbedImage]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -253,12 +253,12 @@ def _examples_bytes(examples: Sequence[Example]) -> bytes:
     return buffer.getvalue()
 
 
-def _read_examples(path: Path) -> tuple[Example, ...]:
+def _read_examples(path: Path) -> tuple[PerturbedImage, ...]:
     if not path.exists():
         return ()
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         pairs = zip(stored["frequencies"].tolist(), stored["pixels"], strict=True)
-        return tuple(Example((i, j), pixels) for (i, j), pixels in pairs)
+        return tuple(PerturbedImage((i, j), pixels) for (i, j), pixels in pairs)
 
 
 def _frequencies(count: int) -> tuple[int, ...]:

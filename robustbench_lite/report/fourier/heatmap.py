@@ -20,7 +20,7 @@ from robustbench_lite.report.figures.canvas import (
     write_note,
 )
 from robustbench_lite.report.figures.legend import TITLE_LINE
-from robustbench_lite.report.fourier.fourier_map import METRICS, Example, FourierMap
+from robustbench_lite.report.fourier.fourier_map import METRICS, FourierMap, PerturbedImage
 from robustbench_lite.report.fourier.grid import GAP, Grid, columns_of, in_lines
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _pictures(figure: Figure, grid: Grid, count: int) -> list[Axes]:
     return [grid.at(figure, 0.05, top - each - k * step, each, each) for k in range(count)]
 
 
-def _draw_example(figure: Figure, axis: Axes, onto: Axes, example: Example) -> None:
+def _draw_example(figure: Figure, axis: Axes, onto: Axes, example: PerturbedImage) -> None:
     """A perturbed image, with a line from its right edge to its cell."""
     from matplotlib.patches import ConnectionPatch
 

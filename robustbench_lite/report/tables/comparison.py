@@ -34,7 +34,7 @@ _PLAIN: Final = ("brier_score", "top_label_brier_score", "nll", "mt5d")
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """A score of two models on the same images; all scores are better when lower.
 
     Attributes:
@@ -84,12 +84,12 @@ class Comparison:
     first: str
     second: str
     score: str
-    by_name: tuple[Difference, ...]
-    headlines: tuple[Difference, ...]
+    by_name: tuple[ScoreDifference, ...]
+    headlines: tuple[ScoreDifference, ...]
     notes: tuple[str, ...]
 
     def report(self) -> Report:
-        """As tables; the names of CSV columns are those of `Difference`."""
+        """As tables; the names of CSV columns are those of `ScoreDifference`."""
         title = f"{suite_title(self.suite)}: B ({self.second}) against A ({self.first})"
         many = (
             f"{len(self.by_name)} rows are judged together: p-values are Holm-adjusted, so that with no "
@@ -125,7 +125,9 @@ def score_title(name: str) -> str:
     return f"{title}, selection" if name.startswith("selected_") else title
 
 
-def _table(title: str, label: str, differences: Sequence[Difference], notes: Sequence[str] = ()) -> Table:
+def _table(
+    title: str, label: str, differences: Sequence[ScoreDifference], notes: Sequence[str] = ()
+) -> Table:
     plain = any(_is_plain(one.name) for one in differences)
     digits, percent = (3, False) if plain else (1, True)
     columns = [

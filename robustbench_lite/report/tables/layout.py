@@ -51,7 +51,7 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """How the scores of a suite are laid out.
 
     Attributes:
@@ -86,7 +86,7 @@ def suite_title(suite: str) -> str:
     return f"{SUITE_TITLES.get(dataset, dataset)}-{kind.upper()}" if dataset else suite
 
 
-def suite_layout(suite: str, perturbation_list: str = "snow") -> Layout:
+def suite_layout(suite: str, perturbation_list: str = "snow") -> TableLayout:
     """Return the layout of a -C or -P suite: AugMix's Table 2 for ImageNet-C, its Table 3 for ImageNet-P.
 
     Args:
@@ -98,7 +98,7 @@ def suite_layout(suite: str, perturbation_list: str = "snow") -> Layout:
         return _perturbations(suite, title, perturbation_list)
     groups = {heading.capitalize(): names for heading, names in CORRUPTION_GROUPS.items()}
     if suite == "imagenet-c":
-        return Layout(
+        return TableLayout(
             title=f"{title}: corruption error (CE), %",
             groups=groups,
             extra=VALIDATION_CORRUPTIONS,
@@ -108,7 +108,7 @@ def suite_layout(suite: str, perturbation_list: str = "snow") -> Layout:
             note="CE: sum of the errors over five severities, divided by AlexNet's (Hendrycks & Dietterich "
             "2019; AlexNet = 100); mCE: mean of the 15. Rounded as in AugMix, Table 2.",
         )
-    return Layout(
+    return TableLayout(
         title=f"{title}: error, %",
         groups=groups,
         extra=VALIDATION_CORRUPTIONS,
@@ -120,7 +120,7 @@ def suite_layout(suite: str, perturbation_list: str = "snow") -> Layout:
     )
 
 
-def _perturbations(suite: str, title: str, chosen: str) -> Layout:
+def _perturbations(suite: str, title: str, chosen: str) -> TableLayout:
     ten = PERTURBATION_LISTS[chosen]
     swapped = {"snow": "spatter"} if chosen == "spatter" else {}
     groups = {
@@ -133,7 +133,7 @@ def _perturbations(suite: str, title: str, chosen: str) -> Layout:
         " (the papers' list)." if chosen == "snow" else " (the official CIFAR-P script's list)."
     )
     if suite == "imagenet-p":
-        return Layout(
+        return TableLayout(
             title=f"{title}: flip rate (FR), %",
             groups=groups,
             extra=extra,
@@ -143,7 +143,7 @@ def _perturbations(suite: str, title: str, chosen: str) -> Layout:
             note=f"FR: flip probability divided by AlexNet's (AlexNet = 100); mFR: {which} Rounded as in "
             "AugMix, Table 3.",
         )
-    return Layout(
+    return TableLayout(
         title=f"{title}: flip probability (FP), %",
         groups=groups,
         extra=extra,

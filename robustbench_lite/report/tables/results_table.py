@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from robustbench_lite import reference
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.reference.names import SEVERITIES
-from robustbench_lite.report.tables.layout import SHORT_NAMES, SUITE_TITLES, Layout, suite_layout, suite_title
+from robustbench_lite.report.tables.layout import (
+    SHORT_NAMES,
+    SUITE_TITLES,
+    TableLayout,
+    suite_layout,
+    suite_title,
+)
 from robustbench_lite.report.tables.notes import run_notes, source_notes
 from robustbench_lite.report.tables.render import render
 from robustbench_lite.report.tables.rows import (
@@ -132,7 +138,7 @@ def _report(
     return Report((*tables, *scores, *more), (*tables, *(lines if scores else ()), *more))
 
 
-def paper_table(rows: Sequence[ReportRow], layout: Layout) -> Table:
+def paper_table(rows: Sequence[ReportRow], layout: TableLayout) -> Table:
     """Return a table in a paper's layout: clean error, corruptions by group, mean.
 
     Where all rows are selections, only what was asked for has a column. Validation corruptions follow the
@@ -224,7 +230,7 @@ def _only_estimates(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in scores.items() if name.startswith(ESTIMATED)}
 
 
-def _paper_notes(rows: Sequence[ReportRow], layout: Layout) -> list[str]:
+def _paper_notes(rows: Sequence[ReportRow], layout: TableLayout) -> list[str]:
     notes = [layout.note]
     lacking = dict.fromkeys(row.missing for row in rows if row.missing)
     notes += [f"{NO_VALUE} no mean for {_models(rows, reason)}: {reason}." for reason in lacking]
