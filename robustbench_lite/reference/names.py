@@ -46,3 +46,31 @@ FIRST_FRAME_PERTURBATIONS: Final[frozenset[str]] = frozenset(
     name for name in ALL_PERTURBATIONS if "noise" in name
 )
 """Perturbations whose frames are compared with frame 0; all others compare neighbouring frames."""
+
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "gaussian_noise": "Gauss.",
+    "shot_noise": "Shot",
+    "impulse_noise": "Impulse",
+    "defocus_blur": "Defocus",
+    "glass_blur": "Glass",
+    "motion_blur": "Motion",
+    "zoom_blur": "Zoom",
+    "snow": "Snow",
+    "frost": "Frost",
+    "fog": "Fog",
+    "brightness": "Bright",
+    "contrast": "Contrast",
+    "elastic_transform": "Elastic",
+    "pixelate": "Pixel",
+    "jpeg_compression": "JPEG",
+    "speckle_noise": "Speckle",
+    "gaussian_blur": "G. blur",
+    "spatter": "Spatter",
+    "saturate": "Saturate",
+    "translate": "Translate",
+    "rotate": "Rotate",
+    "tilt": "Tilt",
+    "scale": "Scale",
+    "shear": "Shear",
+}
+"""The headings of their columns in the papers' tables."""

@@ -13,6 +13,7 @@ from robustbench_lite.reference.names import (
     VALIDATION_CORRUPTIONS,
     VALIDATION_PERTURBATIONS,
 )
+from robustbench_lite.reference.names import SHORT_NAMES as SHORT_NAMES
 
 SUITE_TITLES: Final[Mapping[str, str]] = {
     "cifar10": "CIFAR-10",
@@ -20,34 +21,6 @@ SUITE_TITLES: Final[Mapping[str, str]] = {
     "imagenet": "ImageNet",
     "tiny-imagenet": "Tiny-ImageNet",
 }
-
-SHORT_NAMES: Final[Mapping[str, str]] = {
-    "gaussian_noise": "Gauss.",
-    "shot_noise": "Shot",
-    "impulse_noise": "Impulse",
-    "defocus_blur": "Defocus",
-    "glass_blur": "Glass",
-    "motion_blur": "Motion",
-    "zoom_blur": "Zoom",
-    "snow": "Snow",
-    "frost": "Frost",
-    "fog": "Fog",
-    "brightness": "Bright",
-    "contrast": "Contrast",
-    "elastic_transform": "Elastic",
-    "pixelate": "Pixel",
-    "jpeg_compression": "JPEG",
-    "speckle_noise": "Speckle",
-    "gaussian_blur": "G. blur",
-    "spatter": "Spatter",
-    "saturate": "Saturate",
-    "translate": "Translate",
-    "rotate": "Rotate",
-    "tilt": "Tilt",
-    "scale": "Scale",
-    "shear": "Shear",
-}
-"""Column headings of the papers' tables."""
 
 
 @dataclass(frozen=True)
