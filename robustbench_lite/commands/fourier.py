@@ -196,7 +196,8 @@ def _sweeps(
 def _draw(maps: dict[str, FourierMap], out: Path, vmax: float | None) -> None:
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.report.figures.canvas import figure_bytes
-    from robustbench_lite.report.fourier.fourier_map import METRICS, write_files
+    from robustbench_lite.report.folder import write_files
+    from robustbench_lite.report.fourier.fourier_map import METRICS
     from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
     from robustbench_lite.report.fourier.profile import plot_radial_profile
 
@@ -233,7 +234,8 @@ def _spectra(
     from robustbench_lite.evaluation.fourier.heatmap import default_size
     from robustbench_lite.evaluation.fourier.spectrum import corruption_spectra, spectra_record
     from robustbench_lite.report.figures.canvas import figure_bytes
-    from robustbench_lite.report.fourier.fourier_map import npy_bytes, spectra_csv, write_files
+    from robustbench_lite.report.folder import write_files
+    from robustbench_lite.report.fourier.fourier_map import npy_bytes, spectra_csv
     from robustbench_lite.report.fourier.spectra import plot_spectra
 
     if not is_first_process():

@@ -1,4 +1,4 @@
-"""The files of a report: a new one replaces those that the last one wrote, and nothing else."""
+"""The files of a folder that the report or a Fourier sweep writes, each replaced in one step."""
 
 from __future__ import annotations
 
@@ -8,40 +8,53 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from robustbench_lite.errors import DataError
-from robustbench_lite.report.fourier.fourier_map import write_files
+from robustbench_lite.results import write_atomically
 
 MANIFEST: Final = "files.json"
 
 
-def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, with a list of them; remove those of the last list that are not among them.
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, which is made if it does not exist.
 
     Args:
-        folder: made where it is not there.
+        folder: where to write.
+        files: path below the folder, with forward slashes -> content.
+
+    Raises:
+        DataError: the folder can't be written.
+    """
+    try:
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / path, content)
+    except OSError as error:
+        raise DataError(f"{folder} can't be written: {error.strerror}; choose another folder") from error
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files and a list of them into a folder; remove the files of the previous list that are gone.
+
+    Args:
+        folder: made if it does not exist.
         files: path below the folder, with forward slashes -> content.
 
     Raises:
         DataError: the folder can't be written.
     """
     stale = _listed(folder) - set(files)
-    by_folder: dict[str, dict[str, bytes]] = {}
-    for path, content in files.items():
-        parent, _, name = path.rpartition("/")
-        by_folder.setdefault(parent, {})[name] = content
-    for parent, found in by_folder.items():
-        write_files(folder / parent, found)
+    write_files(folder, files)
     try:
         for path in stale:
             (folder / path).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            f"a file of the last report can't be removed from {folder}: {error.strerror}"
+            f"a file of the previous report can't be removed from {folder}: {error.strerror}"
         ) from error
     write_files(folder, {MANIFEST: (json.dumps(sorted(files), indent=1) + "\n").encode()})
 
 
 def _listed(folder: Path) -> set[str]:
-    """Files of the last report that lie within the folder; none where its list is not there or damaged."""
+    """Return the files of the previous list that lie within the folder; none without a readable list."""
     try:
         names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

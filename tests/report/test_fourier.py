@@ -20,7 +20,7 @@ from PIL import Image
 
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.report.figures.canvas import figure_bytes
-from robustbench_lite.report.figures.legend import text_inches
+from robustbench_lite.report.figures.text import in_lines, text_inches
 from robustbench_lite.report.fourier.fourier_map import (
     FourierMap,
     PerturbedImage,
@@ -29,7 +29,6 @@ from robustbench_lite.report.fourier.fourier_map import (
     cell_radii,
     spectra_csv,
 )
-from robustbench_lite.report.fourier.grid import in_lines
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
 from robustbench_lite.report.fourier.profile import plot_radial_profile
 from robustbench_lite.report.fourier.spectra import plot_spectra
@@ -85,7 +84,7 @@ def test_what_is_no_saved_map_is_refused(one: FourierMap, tmp_path: Path) -> Non
 
 def test_a_place_that_is_a_file_is_refused(one: FourierMap, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"can't be written: .*; name another folder with --out"):
+    with pytest.raises(DataError, match=r"can't be written: .*; choose another folder"):
         one.save(tmp_path / "file")
 
 

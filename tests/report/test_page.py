@@ -29,7 +29,7 @@ from robustbench_lite.report.content import (
 from robustbench_lite.report.figures.canvas import percent
 from robustbench_lite.report.figures.error_heatmap import plot_error_heatmap
 from robustbench_lite.report.figures.flips import plot_flips
-from robustbench_lite.report.figures.legend import broken, fitted, legend_height, text_inches
+from robustbench_lite.report.figures.legend import legend_height
 from robustbench_lite.report.figures.reliability import plot_reliability
 from robustbench_lite.report.figures.report_figures import section_drawings
 from robustbench_lite.report.figures.severity import (
@@ -40,6 +40,7 @@ from robustbench_lite.report.figures.severity import (
 )
 from robustbench_lite.report.figures.style import INK, looks
 from robustbench_lite.report.figures.svg import inline_svg
+from robustbench_lite.report.figures.text import fitted, in_lines, text_inches
 from robustbench_lite.report.findings import findings
 from robustbench_lite.report.fourier.fourier_map import FourierMap, RadialProfile
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
@@ -380,8 +381,8 @@ def test_a_name_is_shortened_in_its_middle_and_broken_before_that() -> None:
     assert "…" in short
     assert text_inches(short, 7) <= 1
     name = "a-name-of-some-forty-letters-to-be-broken"
-    assert broken(name, 1, 7).replace("\n", "") == name
-    assert all(text_inches(line, 7) <= 1 for line in broken(name * 3, 1, 7).split("\n"))
+    assert in_lines(name, 1, 7).replace("\n", "") == name
+    assert all(text_inches(line, 7) <= 1 for line in in_lines(name * 3, 1, 7).split("\n"))
 
 
 def test_calibration_errors_are_ink_beside_each_model_s_marker() -> None:

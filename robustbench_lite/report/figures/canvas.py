@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import math
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from robustbench_lite.report.figures.text import in_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,24 +26,32 @@ TEXT_WIDTH: Final = 6.75
 COLOURS: Final = "viridis"
 LINES: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKED: Final = "#D55E00"
-NOTE_LINE: Final = 0.105
+TITLE_LETTERS: Final = 7.5
+"""Points of a panel title's letters."""
+
+TICK_LETTERS: Final = 6.5
+"""Points of an axis's labels."""
+
+NOTE_LETTERS: Final = 6
+"""Points of a note's letters."""
+
+_NOTE_LINE: Final = 0.105
 """Inches between two lines of a note."""
 
 _STYLE: Final[dict[Any, Any]] = {
     "font.family": "sans-serif",
     "font.size": 7,
-    "axes.titlesize": 7.5,
+    "axes.titlesize": TITLE_LETTERS,
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
+    "xtick.labelsize": TICK_LETTERS,
+    "ytick.labelsize": TICK_LETTERS,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "legend.fontsize": 6.5,
 }
-_LETTERS_PER_INCH = 21.5
 _EDGE = 0.04
 
 
@@ -120,11 +129,16 @@ def percent(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(label))
 
 
-def wrapped(text: str, width: float) -> str:
-    """Break a note so that its letters fill a figure of this width in inches."""
-    return "\n".join(textwrap.wrap(text, int(width * _LETTERS_PER_INCH)))
+def note_lines(text: str, width: float) -> str:
+    """Return a note in lines that fill a figure of this width in inches."""
+    return in_lines(text, 0.98 * width, NOTE_LETTERS, most=None)
 
 
-def write_note(figure: Figure, text: str) -> None:
-    """Put a wrapped note at the foot of a figure."""
-    figure.text(0.01, 0.04 / figure.get_figheight(), text, va="bottom", ha="left", fontsize=6)
+def note_height(note: str) -> float:
+    """Return the inches that a note of these lines takes at the foot of a figure."""
+    return _NOTE_LINE * (note.count("\n") + 1) + 0.05 if note else 0.0
+
+
+def write_note(figure: Figure, note: str) -> None:
+    """Write a note at the foot of a figure."""
+    figure.text(0.01, 0.04 / figure.get_figheight(), note, va="bottom", ha="left", fontsize=NOTE_LETTERS)

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from robustbench_lite.reference.names import SEVERITIES
 from robustbench_lite.report.content import ModelRun
-from robustbench_lite.report.figures.canvas import TEXT_WIDTH
-from robustbench_lite.report.figures.legend import TITLE_LINE, broken
+from robustbench_lite.report.figures.canvas import TEXT_WIDTH, TITLE_LETTERS
+from robustbench_lite.report.figures.legend import TITLE_LINE
 from robustbench_lite.report.figures.style import PAPER, sheet
+from robustbench_lite.report.figures.text import in_lines
 from robustbench_lite.report.tables.layout import SHORT_NAMES
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _PANELS: Final = 3
 _CELL: Final = 0.158
-_TITLE: Final = 7.5
 _DARK: Final = "#010101"
 _BRIGHT: Final = "#fdfdfd"
 
@@ -45,7 +45,7 @@ def plot_error_heatmap(runs: Sequence[ModelRun], groups: Mapping[str, Sequence[s
     breaks = np.cumsum([len(group) for group in groups.values()])[:-1]
     width = TEXT_WIDTH if columns > 1 else 3.6
     room = (0.995 * width - 0.5) / (columns + 0.05 * (columns - 1))
-    titles = [broken(run.title, room, _TITLE) for run in runs]
+    titles = [in_lines(run.title, room, TITLE_LETTERS) for run in runs]
     titles += ["difference (second - first)"] if len(runs) == 2 else []
     over = 0.2 + TITLE_LINE * max(title.count("\n") for title in titles)
     height = rows * (side + over + 0.22) + 0.1
@@ -60,7 +60,7 @@ def plot_error_heatmap(runs: Sequence[ModelRun], groups: Mapping[str, Sequence[s
                 axis.axhline(edge, color=PAPER, linewidth=2.5)
             labels = [SHORT_NAMES.get(name, name) for name in names] if place % columns == 0 else []
             axis.set_yticks(np.arange(len(names)) + 0.5 if labels else [], labels)
-            axis.set_title(titles[place], loc="left", fontsize=_TITLE)
+            axis.set_title(titles[place], loc="left", fontsize=TITLE_LETTERS)
         figure.subplots_adjust(
             left=0.5 / width,
             right=0.995,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Final
 
 from robustbench_lite.report.content import Examples
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH
 from robustbench_lite.report.figures.style import INK, RIGHT, WRONG, sheet
+from robustbench_lite.report.figures.text import fitted, in_lines, text_inches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _LINE: Final = 0.115
 _GAP: Final = 0.07
 _LEFT: Final = 0.62
+_TRUTH_LETTERS: Final = 7
+_ANSWER_LETTERS: Final = 5.8
 _LETTERS: Final = "ABCDEFGHIJ"
 
 
@@ -35,10 +37,10 @@ def plot_examples(examples: Examples, models: list[str]) -> Figure:
             figure.text(
                 0.0,
                 (top - side / 2) / height,
-                _wrapped(example.truth),
+                in_lines(example.truth, _LEFT - 0.06, _TRUTH_LETTERS, most=4),
                 va="center",
                 ha="left",
-                fontsize=7,
+                fontsize=_TRUTH_LETTERS,
                 color=INK,
             )
             for column, pixels in enumerate(example.pixels):
@@ -53,17 +55,15 @@ def plot_examples(examples: Examples, models: list[str]) -> Figure:
                     answer = example.answers[model][column]
                     mark = "✓" if answer.right else "✗"
                     letter = f"{_LETTERS[line % len(_LETTERS)]} " if len(models) > 1 else ""
+                    before, after = f"{letter}{mark} ", f" {100 * answer.confidence:.0f} %"
+                    room = side - text_inches(before, _ANSWER_LETTERS) - text_inches(after, _ANSWER_LETTERS)
                     figure.text(
                         left / TEXT_WIDTH,
                         (top - side - 0.03 - line * _LINE) / height,
-                        f"{letter}{mark} {answer.label[:14]} {100 * answer.confidence:.0f} %",
+                        before + fitted(answer.label, room, _ANSWER_LETTERS) + after,
                         va="top",
                         ha="left",
-                        fontsize=5.8,
+                        fontsize=_ANSWER_LETTERS,
                         color=RIGHT if answer.right else WRONG,
                     )
     return figure
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 11)[:4])

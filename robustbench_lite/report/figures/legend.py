@@ -1,11 +1,11 @@
-"""Names in a figure: legends that take the room they need, and names shortened to the room there is."""
+"""The legend above a figure: it takes the rows that the models' names need."""
 
 from __future__ import annotations
 
-import functools
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+
+from robustbench_lite.report.figures.text import fitted, text_inches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,41 +22,6 @@ _LINE: Final = 0.14
 _SAMPLE: Final = 0.32
 _BETWEEN: Final = 0.18
 _MARGIN: Final = 0.04
-
-
-@functools.lru_cache(maxsize=4096)
-def text_inches(text: str, size: float) -> float:
-    """Width of a line of text in inches, in letters of `size` points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
-    return float(width) / 72
-
-
-def fitted(text: str, inches: float, size: float) -> str:
-    """The text, with an ellipsis in its middle where it is wider than this."""
-    if text_inches(text, size) <= inches:
-        return text
-
-    def short(kept: int) -> str:
-        back = kept // 2
-        return f"{text[: kept - back]}…{text[len(text) - back :]}"
-
-    return short(_most(lambda kept: text_inches(short(kept), size) <= inches, len(text)))
-
-
-def broken(text: str, inches: float, size: float, lines: int = 3) -> str:
-    """The text in lines of at most this width, broken anywhere; the last has an ellipsis where it is full."""
-    if lines == 1 or text_inches(text, size) <= inches:
-        return fitted(text, inches, size)
-    kept = max(1, _most(lambda end: text_inches(text[:end], size) <= inches, len(text)))
-    return f"{text[:kept]}\n{broken(text[kept:], inches, size, lines - 1)}"
-
-
-def _most(fits: Callable[[int], bool], letters: int) -> int:
-    """The largest number of letters, up to so many, that fits."""
-    return bisect_left(range(letters), True, key=lambda kept: not fits(kept + 1))
 
 
 def legend_height(models: Mapping[str, Look], width: float) -> float:

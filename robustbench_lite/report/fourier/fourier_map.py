@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_lite.errors import DataError
-from robustbench_lite.results import write_atomically
+from robustbench_lite.report.folder import write_files
 
 Floats = npt.NDArray[np.float64]
 
@@ -218,22 +218,6 @@ def cell_radii(image_size: tuple[int, int], map_size: tuple[int, ...]) -> Floats
     across = np.array(_frequencies(map_size[1])) * (short / image_size[1])
     radii: Floats = np.hypot(down[:, None], across[None, :])
     return radii
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, made where it is not there.
-
-    Raises:
-        DataError: the folder can't be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(folder / name, content)
-    except OSError as error:
-        raise DataError(
-            f"{folder} can't be written: {error.strerror}; name another folder with --out"
-        ) from error
 
 
 def npy_bytes(values: Floats) -> bytes:

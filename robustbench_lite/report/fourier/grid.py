@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
-
-from robustbench_lite.report.figures.legend import broken, text_inches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,25 +17,6 @@ GAP: Final = 0.08
 def columns_of(count: int, most: int) -> int:
     """Panels a row, at most so many, in as few rows as that takes: six are 3 + 3, not 5 + 1."""
     return math.ceil(count / math.ceil(count / most))
-
-
-def in_lines(text: str, inches: float, size: float, most: int = 3) -> str:
-    """The text in at most so many lines of this width, broken between words where that is possible.
-
-    Args:
-        text: a title.
-        inches: width of a line.
-        size: of the letters in points.
-        most: lines; what is left over stands in the last one, with an ellipsis in its middle.
-    """
-    words = re.findall(r"[^\s_/-]*[\s_/-]?", text)
-    lines = accumulate(words)
-    line = max((line for line in lines if text_inches(line.rstrip(), size) <= inches), key=len, default="")
-    if line == text:
-        return text
-    if most == 1 or not line:
-        return broken(text, inches, size, most)
-    return f"{line.rstrip()}\n{in_lines(text[len(line) :], inches, size, most - 1)}"
 
 
 @dataclass(frozen=True)

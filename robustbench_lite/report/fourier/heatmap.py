@@ -11,23 +11,24 @@ from robustbench_lite.errors import InvalidInput
 from robustbench_lite.report.figures.canvas import (
     COLUMN,
     MARKED,
-    NOTE_LINE,
     TEXT_WIDTH,
+    TITLE_LETTERS,
     blank_figure,
     draw_map,
+    note_height,
+    note_lines,
     percent,
-    wrapped,
     write_note,
 )
 from robustbench_lite.report.figures.legend import TITLE_LINE
+from robustbench_lite.report.figures.text import in_lines
 from robustbench_lite.report.fourier.fourier_map import METRICS, FourierMap, PerturbedImage
-from robustbench_lite.report.fourier.grid import GAP, Grid, columns_of, in_lines
+from robustbench_lite.report.fourier.grid import GAP, Grid, columns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TITLE: Final = 7.5
 _MOST: Final = 4
 """Maps a row."""
 
@@ -61,11 +62,11 @@ def plot_fourier_heatmap(
     low = min(0.0, *(float(one.values.min()) for one in panels.values()))
     shown = first.examples if examples else ()
     width = COLUMN if len(panels) == 1 else TEXT_WIDTH
-    text = wrapped(_note(first), width) if note else ""
-    grid = _grid(panels, width, examples=bool(shown), note=text)
+    note_text = note_lines(_note(first), width) if note else ""
+    grid = _grid(panels, width, examples=bool(shown), note=note_text)
     with blank_figure(width) as figure:
         axes = grid.axes(figure, ticks="right")
-        write_note(figure, text)
+        write_note(figure, note_text)
         ticks = 3 if grid.side > _WIDE else 1
         images = [
             draw_map(axis, one.values, ticks=ticks, vmin=low, vmax=top)
@@ -105,7 +106,7 @@ def checked_maps(maps: FourierMap | Mapping[str, FourierMap]) -> dict[str, Fouri
 def _grid(panels: Mapping[str, FourierMap], width: float, *, examples: bool, note: str) -> Grid:
     """Places of the maps, beside the examples and above the note."""
     rows, columns = next(iter(panels.values())).values.shape
-    below = 0.32 + (NOTE_LINE * (note.count("\n") + 1) + 0.05 if note else 0.0)
+    below = 0.32 + note_height(note)
     grid = Grid(
         count=len(panels),
         columns=columns_of(len(panels), _MOST),
@@ -121,7 +122,7 @@ def _grid(panels: Mapping[str, FourierMap], width: float, *, examples: bool, not
 
 
 def _titles(panels: Mapping[str, FourierMap], side: float) -> list[str]:
-    return [in_lines(title, side, _TITLE) for title in panels]
+    return [in_lines(title, side, TITLE_LETTERS) for title in panels]
 
 
 def _pictures(figure: Figure, grid: Grid, count: int) -> list[Axes]:

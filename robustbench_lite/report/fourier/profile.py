@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from robustbench_lite.report.figures.canvas import (
     COLUMN,
     LINES,
-    NOTE_LINE,
     blank_figure,
+    note_height,
+    note_lines,
     percent,
-    wrapped,
     write_note,
 )
 from robustbench_lite.report.figures.legend import legend_above, legend_height
@@ -40,12 +40,12 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
     """
     panels = checked_maps(maps)
     first = next(iter(panels.values()))
-    text = wrapped(_note(first), COLUMN) if note else ""
+    note_text = note_lines(_note(first), COLUMN) if note else ""
     names = looks(list(panels)) if len(panels) > 1 else {}
     lines = {title: replace(look, marker="", dashes="-") for title, look in names.items()}
     above = legend_height(lines, COLUMN) if lines else 0.06
     with blank_figure(COLUMN) as figure:
-        bottom = 0.34 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0)
+        bottom = 0.34 + note_height(note_text)
         height = 1.69 + above + bottom
         figure.set_figheight(height)
         axis = figure.add_axes((0.155, bottom / height, 0.815, 1 - (bottom + above) / height))
@@ -68,7 +68,7 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
             axis.spines[side].set_visible(False)
         if lines:
             legend_above(figure, lines)
-        write_note(figure, text)
+        write_note(figure, note_text)
     return figure
 
 

@@ -10,13 +10,15 @@ import numpy as np
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.report.figures.canvas import (
     COLUMN,
-    NOTE_LINE,
     TEXT_WIDTH,
+    TITLE_LETTERS,
     blank_figure,
     draw_map,
-    wrapped,
+    note_height,
+    note_lines,
     write_note,
 )
+from robustbench_lite.report.figures.text import fitted
 from robustbench_lite.report.fourier.fourier_map import Spectrum
 from robustbench_lite.report.fourier.grid import Grid, columns_of
 
@@ -50,7 +52,7 @@ def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
     scale_from_to = LogNorm(top / 10**DECADES, top)
     columns = columns_of(len(spectra), _MOST)
     width = COLUMN if columns <= 2 else TEXT_WIDTH
-    text = wrapped(_note(spectra), width) if note else ""
+    note_text = note_lines(_note(spectra), width) if note else ""
     grid = Grid(
         count=len(spectra),
         columns=columns,
@@ -58,7 +60,7 @@ def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
         width=width,
         left=0.42,
         right=0.66,
-        below=0.33 + (NOTE_LINE * (text.count("\n") + 1) + 0.05 if note else 0.0),
+        below=0.33 + note_height(note_text),
         title=0.18,
     )
     with blank_figure(width, formulas=True) as figure:
@@ -66,11 +68,12 @@ def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
         for axis, one, share in zip(axes, spectra, shares, strict=True):
             image = draw_map(axis, np.maximum(share, top / 10**DECADES), ticks=1, norm=scale_from_to)
             images.append(image)
-            axis.set_title(f"{one.name.replace('_', ' ')} {one.severity}", pad=2.5)
+            title = f"{one.name.replace('_', ' ')} {one.severity}"
+            axis.set_title(fitted(title, grid.side, TITLE_LETTERS), pad=2.5)
         scale = figure.colorbar(images[0], cax=grid.bar(figure, from_right=0.58))
         scale.set_label("share of the power", labelpad=2.5)
         grid.label(figure, vertical_at=0.1)
-        write_note(figure, text)
+        write_note(figure, note_text)
     return figure
 
 
