@@ -15,6 +15,12 @@ from robustbench_lite.metrics.calibration import (
     rms_calibration_error,
     rms_calibration_influence,
 )
+from robustbench_lite.metrics.debiased_calibration import (
+    debiased_expected_calibration_error,
+    debiased_expected_calibration_estimate,
+    debiased_rms_calibration_error,
+    debiased_rms_calibration_estimate,
+)
 from robustbench_lite.metrics.error import (
     corruption_error,
     error_rate,
@@ -44,6 +50,10 @@ __all__ = [
     "bootstrap_means",
     "brier_score",
     "corruption_error",
+    "debiased_expected_calibration_error",
+    "debiased_expected_calibration_estimate",
+    "debiased_rms_calibration_error",
+    "debiased_rms_calibration_estimate",
     "error_rate",
     "expected_calibration_error",
     "expected_calibration_influence",
