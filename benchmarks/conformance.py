@@ -18,7 +18,6 @@ import numpy as np
 
 from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.random import RecordedDraws
-from robustbench_lite.corruptions.severity import PARAMETERS
 from robustbench_lite.errors import DataError
 from tests.oracles.official import redrawn
 
@@ -37,7 +36,9 @@ def differences(folder: Path, profile: str) -> dict[str, list[tuple[int, np.ndar
         level, clean = int(severity[1:]), official[f"clean_{image}"]
         draws = None
         if key in meta["stochastic"]:
-            arrays = redrawn(name, clean, PARAMETERS[profile][name][level - 1], meta["stochastic"][key])
+            arrays = redrawn(
+                name, clean, CORRUPTIONS[name].levels(profile)[level - 1], meta["stochastic"][key]
+            )
             draws = RecordedDraws([arrays])
         try:
             ours = corrupt(clean[None], name, level, profile=profile, draws=draws)[0]

@@ -29,7 +29,6 @@ from PIL import Image
 
 from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.frost import find_photographs
-from robustbench_lite.corruptions.severity import PARAMETERS
 from robustbench_lite.errors import DataError
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS
 
@@ -70,7 +69,7 @@ def script(profile: str) -> Peer:
     state, generator = np.random.RandomState(0), np.random.default_rng(0)
 
     def run(image: Picture, name: str, severity: int) -> object:
-        parameters = PARAMETERS[profile][name][severity - 1]
+        parameters = CORRUPTIONS[name].levels(profile)[severity - 1]
         if name == "impulse_noise":
             return plain.impulse_noise(image, parameters, generator)
         if name == "glass_blur":

@@ -35,6 +35,7 @@ def demo_command(out: Path, epochs: int, device: str) -> None:
     CIFAR's parameters. It takes some minutes on two cores and continues where it was stopped.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
+    from robustbench_lite.corruptions import CORRUPTIONS
     from robustbench_lite.corruptions.frost import find_photographs
     from robustbench_lite.errors import DataError
     from robustbench_lite.reference.names import TEST_CORRUPTIONS
@@ -47,7 +48,7 @@ def demo_command(out: Path, epochs: int, device: str) -> None:
     try:
         find_photographs()
     except DataError:
-        corruptions = tuple(name for name in TEST_CORRUPTIONS if name != "frost")
+        corruptions = tuple(name for name in TEST_CORRUPTIONS if not CORRUPTIONS[name].needs_photographs)
         click.echo(
             "frost is left out: its photographs are not on this machine (robust data download frost)\n"
         )

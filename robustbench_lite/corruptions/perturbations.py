@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,40 +10,42 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from robustbench_lite.corruptions import _batch, sequences
+from robustbench_lite.corruptions import _batch, difficulty, sequences
 from robustbench_lite.corruptions._batch import Images
+from robustbench_lite.corruptions._calls import call_generator
 from robustbench_lite.corruptions._warp import Window, centre_window
-from robustbench_lite.corruptions.difficulty import SEQUENCE_PARAMETERS
 from robustbench_lite.corruptions.random import CounterDraws, Draws, RecordedDraws
-from robustbench_lite.corruptions.severity import Parameters
+from robustbench_lite.corruptions.records import Perturbation, with_headings
 from robustbench_lite.errors import InvalidInput
+from robustbench_lite.reference.names import PERTURBATION_GROUPS
 
-Frames = Callable[[Tensor, Window, Parameters, Draws], Iterator[Tensor]]
-
-PERTURBATIONS: Final[Mapping[str, Frames]] = {
-    "gaussian_noise": sequences.gaussian_noise,
-    "shot_noise": sequences.shot_noise,
-    "motion_blur": sequences.motion_blur,
-    "zoom_blur": sequences.zoom_blur,
-    "snow": sequences.snow,
-    "brightness": sequences.brightness,
-    "translate": sequences.translate,
-    "rotate": sequences.rotate,
-    "tilt": sequences.tilt,
-    "scale": sequences.scale,
-    "speckle_noise": sequences.speckle_noise,
-    "gaussian_blur": sequences.gaussian_blur,
-    "spatter": sequences.spatter_flow,
-    "shear": sequences.shear,
-}
-"""Every perturbation's generator of frames: the ten for testing in canonical order, then the extras."""
+PERTURBATIONS: Final[dict[str, Perturbation]] = with_headings(
+    {
+        "gaussian_noise": Perturbation(
+            sequences.gaussian_noise, difficulty.GAUSSIAN_NOISE, against_first=True
+        ),
+        "shot_noise": Perturbation(sequences.shot_noise, difficulty.SHOT_NOISE, against_first=True),
+        "motion_blur": Perturbation(sequences.motion_blur, difficulty.MOTION_BLUR),
+        "zoom_blur": Perturbation(sequences.zoom_blur, difficulty.ZOOM_BLUR, chunk_factor=8),
+        "snow": Perturbation(sequences.snow, difficulty.SNOW),
+        "brightness": Perturbation(sequences.brightness, difficulty.BRIGHTNESS),
+        "translate": Perturbation(sequences.translate, difficulty.TRANSLATE),
+        "rotate": Perturbation(sequences.rotate, difficulty.ROTATE, chunk_factor=8),
+        "tilt": Perturbation(sequences.tilt, difficulty.TILT, chunk_factor=8, keywords=("tilt_steps",)),
+        "scale": Perturbation(sequences.scale, difficulty.SCALE, chunk_factor=8),
+        "speckle_noise": Perturbation(sequences.speckle_noise, difficulty.SPECKLE_NOISE, against_first=True),
+        "gaussian_blur": Perturbation(sequences.gaussian_blur, difficulty.GAUSSIAN_BLUR),
+        "spatter": Perturbation(sequences.spatter_flow, difficulty.SPATTER),
+        "shear": Perturbation(sequences.shear, difficulty.SHEAR, chunk_factor=8),
+    },
+    PERTURBATION_GROUPS,
+)
+"""Every perturbation: the ten test perturbations in canonical order, then those for validation."""
 
 FRAME_SIDES: Final[Mapping[str, int | None]] = {"imagenet": 224, "cifar": None}
-"""Profile -> side of the central square that the frames show; None: the whole image."""
+"""Profile -> side of the central square that the frames show; None: the whole image, as elsewhere."""
 
 _SMALLEST_SIDE: Final = 8
-# The maps look every position up once for all images of a chunk, so that they run best over several.
-_CHUNK_FACTORS: Final = dict.fromkeys(("zoom_blur", "rotate", "tilt", "scale", "shear"), 8)
 
 
 def perturb(
@@ -87,20 +88,20 @@ def perturb(
     perturbations"; make_imagenet_p.py and make_cifar_p.py of hendrycks/robustness.
     """
     batch = _batch.check_images(images)
-    name, profile = _checked_names(name, profile)
-    levels = SEQUENCE_PARAMETERS[profile][name]
-    parameters = levels[
-        _batch.check_level(difficulty, range(1, len(levels) + 1), f"difficulty of {name}") - 1
-    ]
+    record = PERTURBATIONS[_batch.check_name("perturbation", name, PERTURBATIONS)]
+    levels = record.levels(profile)
+    level = _batch.check_level(difficulty, range(1, len(levels) + 1), f"difficulty of {name}")
+    parameters = levels[level - 1]
     places = _batch.check_index(index, len(batch))
     window = _window(batch.shape[2], batch.shape[3], profile)
     result = _empty_frames(images, int(parameters[0]), window)
-    generate = partial(sequences.tilt, steps=tilt_steps) if name == "tilt" else PERTURBATIONS[name]
     source: Draws = draws or CounterDraws(seed, f"perturb/{name}/{difficulty}", places, batch.device)
+    options = {"tilt_steps": tilt_steps}
     with torch.inference_mode():
-        for start, stop in _batch.chunks(batch, _CHUNK_FACTORS.get(name, 1)):
+        for start, stop in _batch.chunks(batch, record.chunk_factor):
             part = source.part(start, stop)
-            for place, frame in enumerate(generate(batch[start:stop], window, parameters, part)):
+            frames = call_generator(name, record, batch[start:stop], window, parameters, part, options)
+            for place, frame in enumerate(frames):
                 _batch.write(result[:, place], start, stop, frame)
     return result
 
@@ -111,15 +112,7 @@ def frame_count(name: str, profile: str = "imagenet") -> int:
     Raises:
         UnknownName: the perturbation or the profile.
     """
-    name, profile = _checked_names(name, profile)
-    return int(SEQUENCE_PARAMETERS[profile][name][0][0])
-
-
-def _checked_names(name: object, profile: object) -> tuple[str, str]:
-    return (
-        _batch.check_name("perturbation", name, PERTURBATIONS),
-        _batch.check_name("profile", profile, SEQUENCE_PARAMETERS),
-    )
+    return PERTURBATIONS[_batch.check_name("perturbation", name, PERTURBATIONS)].frames(profile)
 
 
 def _empty_frames(images: Images, frames: int, window: Window) -> Images:
@@ -129,7 +122,7 @@ def _empty_frames(images: Images, frames: int, window: Window) -> Images:
 
 
 def _window(height: int, width: int, profile: str) -> Window:
-    side = FRAME_SIDES[profile]
+    side = FRAME_SIDES.get(profile)
     least = side or _SMALLEST_SIDE
     if min(height, width) < least:
         hint = "; resize photographs to a shorter side of 256 first" if side else ""

@@ -1,7 +1,7 @@
 """The published perturbation sequences, a generator of frames for each.
 
-A generator takes uint8 images (N, 3, H, W), the window of them that a frame shows, its row of
-`difficulty.SEQUENCE_PARAMETERS` and random draws, and yields frames, uint8 (N, 3, *window). The geometric
+A generator takes uint8 images (N, 3, H, W), the window of them that a frame shows, its row of parameters
+(`difficulty`) and random draws, and yields frames, uint8 (N, 3, *window). The geometric
 ones (zoom_blur, translate, rotate, tilt, scale, shear) map the whole image and keep the window; the others
 see the window alone.
 
@@ -10,7 +10,7 @@ Source: make_imagenet_p.py and make_cifar_p.py (hendrycks/robustness, ImageNet-P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,23 +20,30 @@ from torch.nn import functional
 
 from robustbench_lite.corruptions import _filters, _warp, noise, spatter, weather
 from robustbench_lite.corruptions._warp import Window
+from robustbench_lite.corruptions.difficulty import SequenceParameters
+from robustbench_lite.corruptions.parameters import Parameters
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import Parameters
 
 _MIDDLE: Final = 15  # the unchanged frame of the 31-frame sequences that go both ways
 
 
-def gaussian_noise(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def gaussian_noise(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """The clean image, then independent normal noise."""
     return _noisy(noise.gaussian_noise, images, window, parameters, draws)
 
 
-def shot_noise(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def shot_noise(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """The clean image, then independent photon counts."""
     return _noisy(noise.shot_noise, images, window, parameters, draws)
 
 
-def speckle_noise(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def speckle_noise(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """The clean image, then independent noise in proportion to the value."""
     return _noisy(noise.speckle_noise, images, window, parameters, draws)
 
@@ -45,7 +52,7 @@ def _noisy(
     kernel: Callable[[Tensor, Parameters, Draws], Tensor],
     images: Tensor,
     window: Window,
-    parameters: Parameters,
+    parameters: SequenceParameters,
     draws: Draws,
 ) -> Iterator[Tensor]:
     clean = _crop(images, window)
@@ -54,7 +61,9 @@ def _noisy(
         yield kernel(clean, parameters[1:], draws)
 
 
-def motion_blur(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def motion_blur(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """A motion blur whose direction turns."""
     frames, radius, sigma, degrees, origin = parameters
     values = _crop(images, window).to(torch.float32, memory_format=torch.contiguous_format)
@@ -69,7 +78,9 @@ def _blurred_along(values: Tensor, radius: float, sigma: float, degrees: float) 
     return _filters.motion_blur(planes, int(radius), sigma, angle).view(values.shape)
 
 
-def zoom_blur(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def zoom_blur(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """The running mean of the image and enlargements that grow from frame to frame."""
     frames, growth = int(parameters[0]), parameters[1]
     size = images.shape[2], images.shape[3]
@@ -82,7 +93,7 @@ def zoom_blur(images: Tensor, window: Window, parameters: Parameters, draws: Dra
         yield _filters.quantize(total.div(frame + 1).mul_(255))
 
 
-def snow(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def snow(images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws) -> Iterator[Tensor]:
     """One layer of flakes whose streaks turn."""
     frames, mean, deviation, zoom, threshold, radius, sigma, blend = parameters
     scene = weather.whiten(_crop(images, window), blend)
@@ -91,7 +102,9 @@ def snow(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -
         yield weather.snow_over(scene, _blurred_along(flakes, radius, sigma, frame * 4 - 150))
 
 
-def brightness(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def brightness(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """From darker to brighter."""
     frames, percent = parameters
     clean = _crop(images, window)
@@ -99,7 +112,9 @@ def brightness(images: Tensor, window: Window, parameters: Parameters, draws: Dr
         yield weather.brightness(clean, ((frame - _MIDDLE) * percent / 100,), draws)
 
 
-def translate(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def translate(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """A move to the right by one pixel a frame; black comes in from the side."""
     frames, origin = (int(value) for value in parameters)
     top, left, height, width = window
@@ -110,7 +125,7 @@ def translate(images: Tensor, window: Window, parameters: Parameters, draws: Dra
         yield wide[..., start : start + width]
 
 
-def rotate(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def rotate(images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws) -> Iterator[Tensor]:
     """A turn by one degree a frame."""
     size = images.shape[2], images.shape[3]
     angles = range(-_MIDDLE, int(parameters[0]) - _MIDDLE)
@@ -118,20 +133,24 @@ def rotate(images: Tensor, window: Window, parameters: Parameters, draws: Draws)
 
 
 def tilt(
-    images: Tensor, window: Window, parameters: Parameters, draws: Draws, steps: int | None = None
+    images: Tensor,
+    window: Window,
+    parameters: SequenceParameters,
+    draws: Draws,
+    tilt_steps: int | None = None,
 ) -> Iterator[Tensor]:
     """A turn of the image in space about both its axes.
 
-    OpenCV rounded positions to 1/32 pixel (steps = 32) up to 4.10, and doesn't in 5.0 (steps = None). That
+    OpenCV rounded positions to 1/32 pixel (tilt_steps = 32) up to 4.10, and does not in 5.0 (None). That
     changes a tenth to a quarter of the values, most of them by one level, none seen by more than seven.
     """
     frames, degrees = int(parameters[0]), parameters[1]
     size = images.shape[2], images.shape[3]
     matrices = (_warp.tilt_matrix(size, degrees * (frame - _MIDDLE)) for frame in range(frames))
-    return _warp.perspective_frames(images, matrices, window, steps)
+    return _warp.perspective_frames(images, matrices, window, tilt_steps)
 
 
-def scale(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def scale(images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws) -> Iterator[Tensor]:
     """From smaller to larger."""
     frames, percent, first = parameters
     size = images.shape[2], images.shape[3]
@@ -139,7 +158,9 @@ def scale(images: Tensor, window: Window, parameters: Parameters, draws: Draws) 
     return _warp.affine_frames(images, (_warp.affine_matrix(size, scale=k) for k in scales), window)
 
 
-def gaussian_blur(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def gaussian_blur(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """A blur that grows, to the bit as SciPy computes it: flat regions are truncated by its rounding."""
     frames, first, growth, truncate = parameters
     values = _crop(images, window).to(torch.float64, memory_format=torch.contiguous_format).div_(255)
@@ -171,9 +192,11 @@ def _correlated(values: Tensor, weights: list[float], dim: int) -> Tensor:
     return total
 
 
-def spatter_flow(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def spatter_flow(
+    images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
+) -> Iterator[Tensor]:
     """Water that runs down the lens."""
-    frames, mean, deviation, sigma, threshold, strength, *flow = parameters
+    frames, mean, deviation, sigma, threshold, strength, flow = parameters
     clean = _crop(images, window)
     layer = spatter.liquid(draws, clean.shape[-2:], mean, deviation, sigma, threshold)
     for _ in range(int(frames)):
@@ -181,7 +204,7 @@ def spatter_flow(images: Tensor, window: Window, parameters: Parameters, draws: 
         layer = _flowed(layer, flow)
 
 
-def _flowed(layer: Tensor, weights: list[float]) -> Tensor:
+def _flowed(layer: Tensor, weights: Sequence[float]) -> Tensor:
     """The layer convolved down its columns, zeros beyond the ends; numpy.convolve's "same"."""
     height = layer.shape[1]
     above = len(weights) // 2
@@ -192,7 +215,7 @@ def _flowed(layer: Tensor, weights: list[float]) -> Tensor:
     return total
 
 
-def shear(images: Tensor, window: Window, parameters: Parameters, draws: Draws) -> Iterator[Tensor]:
+def shear(images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws) -> Iterator[Tensor]:
     """A shear by one degree a frame."""
     size = images.shape[2], images.shape[3]
     angles = range(-_MIDDLE, int(parameters[0]) - _MIDDLE)

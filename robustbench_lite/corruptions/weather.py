@@ -1,7 +1,7 @@
 """Snow, frost, fog and brightness on batches of images.
 
-Every kernel takes uint8 images (N, 3, H, W), its row of `severity.PARAMETERS` and `random.Draws`. The
-sources are the functions of the same names in make_imagenet_c.py and make_cifar_c.py (hendrycks/robustness,
+Every kernel takes uint8 images (N, 3, H, W), the parameters of one severity and `random.Draws`. The sources
+are the functions of the same names in make_imagenet_c.py and make_cifar_c.py (hendrycks/robustness,
 ImageNet-C/create_c).
 """
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from robustbench_lite import __version__
-from robustbench_lite.corruptions import corrupt
+from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.digital import jpeg_round_trip
 from robustbench_lite.corruptions.frost import PHOTOGRAPHS, find_photographs
 from robustbench_lite.corruptions.perturbations import frame_count, perturb
@@ -93,7 +93,7 @@ class _Source:
         """Digest of the clean files, the recipe and the version that carries it out."""
         said = json.dumps({**asdict(self._recipe), "textures": None, "version": __version__}, sort_keys=True)
         digest = hashlib.sha256(f"{self._clean_fingerprint} {said}".encode())
-        if not self._videos and any(cell.name == "frost" for cell in cells):
+        if not self._videos and any(CORRUPTIONS[cell.name].needs_photographs for cell in cells):
             digest.update(json.dumps(self._photographs).encode())
         return digest.hexdigest()
 

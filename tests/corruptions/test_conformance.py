@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_lite.corruptions import corrupt
+from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.blur import disk_kernel
 from robustbench_lite.corruptions.digital import _box_shrink, pixelate
 from robustbench_lite.corruptions.random import RecordedDraws
-from robustbench_lite.corruptions.severity import PARAMETERS
+from robustbench_lite.corruptions.records import PROFILES
 from tests.oracles import corruptions as oracle
 from tests.oracles.official import redrawn
 
@@ -35,7 +35,7 @@ STOCHASTIC = (
     "speckle_noise",
 )
 EQUAL = ("pixelate", "jpeg_compression", "shot_noise", "impulse_noise")
-PROFILES = ("imagenet", "cifar")
+RECORDED = ("imagenet", "cifar")
 
 
 class Recorder(np.random.RandomState):
@@ -62,7 +62,7 @@ def assert_within_one_level(ours, official, name):
     assert gap.max() <= (0 if name in EQUAL else 1)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", RECORDED)
 @pytest.mark.parametrize("name", DETERMINISTIC)
 def test_deterministic_corruptions_give_the_official_images(shared, name, profile):
     official = np.load(shared / f"vectors/{profile}_c_official.npz")
@@ -76,13 +76,13 @@ def test_deterministic_corruptions_give_the_official_images(shared, name, profil
 
 
 @pytest.mark.parametrize("image", ["bright", "textured"])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", RECORDED)
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_fed_the_official_draws_the_kernels_give_the_official_images(shared, name, profile, image):
     official = np.load(shared / f"vectors/{profile}_c_official.npz")
     meta = json.loads((shared / f"vectors/{profile}_c_official_meta.json").read_text())
     key, clean = f"stoch_{name}_s3_{image}", official[f"clean_{image}"]
-    arrays = redrawn(name, clean, PARAMETERS[profile][name][2], meta["stochastic"][key])
+    arrays = redrawn(name, clean, CORRUPTIONS[name].levels(profile)[2], meta["stochastic"][key])
 
     ours = corrupt(clean[None], name, 3, profile=profile, draws=RecordedDraws([arrays]))[0]
 
@@ -90,11 +90,11 @@ def test_fed_the_official_draws_the_kernels_give_the_official_images(shared, nam
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("profile", PARAMETERS)
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", DETERMINISTIC + STOCHASTIC)
 def test_every_severity_follows_the_published_script(picture, name, profile, severity):
     side = {"imagenet": 96, "cifar": 32, "tiny-imagenet": 64}[profile]
-    image, parameters = picture(side), PARAMETERS[profile][name][severity - 1]
+    image, parameters = picture(side), CORRUPTIONS[name].levels(profile)[severity - 1]
     if name == "impulse_noise":
         rng = np.random.default_rng(3)
         expected = oracle.impulse_noise(image, parameters, rng)
@@ -116,7 +116,9 @@ def test_every_severity_follows_the_published_script(picture, name, profile, sev
     assert gap.max() <= (0 if name in EQUAL else 3)
 
 
-@pytest.mark.parametrize("parameters", [p for table in PARAMETERS.values() for p in table["defocus_blur"]])
+@pytest.mark.parametrize(
+    "parameters", [p for profile in PROFILES for p in CORRUPTIONS["defocus_blur"].levels(profile)]
+)
 def test_the_defocus_kernel_is_opencvs_to_float32_rounding(parameters):
     assert np.abs(disk_kernel(*parameters).numpy() - oracle.disk(*parameters)).max() < 1e-8
 

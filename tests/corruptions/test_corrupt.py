@@ -8,9 +8,14 @@ import torch
 
 from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.frost import find_photographs
-from robustbench_lite.corruptions.severity import FIELDS, PARAMETERS
+from robustbench_lite.corruptions.records import PROFILES
 from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.reference.names import ALL_CORRUPTIONS
+from robustbench_lite.reference.names import (
+    ALL_CORRUPTIONS,
+    CORRUPTION_GROUPS,
+    SHORT_NAMES,
+    TEST_CORRUPTIONS,
+)
 
 WITHOUT_DRAWS = {
     "defocus_blur",
@@ -50,11 +55,10 @@ def batch(picture):
 
 def test_the_tables_name_every_corruption_in_canonical_order():
     assert tuple(CORRUPTIONS) == ALL_CORRUPTIONS
-    for table in PARAMETERS.values():
-        assert set(table) == set(ALL_CORRUPTIONS)
-        for name, levels in table.items():
-            assert len(levels) == 5
-            assert all(len(parameters) == len(FIELDS[name]) for parameters in levels)
+    for name, record in CORRUPTIONS.items():
+        assert record.profiles == PROFILES
+        assert record.short_name == SHORT_NAMES[name]
+        assert name in CORRUPTION_GROUPS[record.group] if name in TEST_CORRUPTIONS else record.group == ""
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -129,7 +133,7 @@ def test_deterministic_corruptions_ignore_seed_and_index(batch, name):
 def test_rectangular_and_odd_sizes_go_through_in_every_profile(picture, frost, name):
     frost(name)
     images = np.stack([picture(57, seed)[:, :43] for seed in range(2)])
-    for profile in PARAMETERS:
+    for profile in PROFILES:
         corrupted = corrupt(images, name, 5, profile=profile)
         assert corrupted.shape == images.shape
         assert np.array_equal(corrupted[1:], corrupt(images[1:], name, 5, profile=profile, index=[1]))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from robustbench_lite.corruptions import corrupt, noise
+from robustbench_lite.corruptions import CORRUPTIONS, corrupt, noise
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import PARAMETERS
+from robustbench_lite.corruptions.records import PROFILES
 from tests.oracles import corruptions as oracle
 
 DISTRIBUTIONS = {
@@ -21,7 +21,7 @@ DISTRIBUTIONS = {
 CASES = [
     (name, parameters)
     for name in DISTRIBUTIONS
-    for parameters in sorted({p for table in PARAMETERS.values() for p in table[name]})
+    for parameters in sorted({p for profile in PROFILES for p in CORRUPTIONS[name].levels(profile)})
 ]
 
 
@@ -57,7 +57,7 @@ def test_our_bytes_and_the_published_formulas_have_one_distribution(name, severi
     image = values.reshape(128, 64, 3)
     ours = corrupt(np.stack([image] * 8), name, severity, profile="cifar").reshape(8, 6, -1)
     rng = np.random.default_rng(5)
-    parameters = PARAMETERS["cifar"][name][severity - 1]
+    parameters = CORRUPTIONS[name].levels("cifar")[severity - 1]
     theirs = np.stack([oracle.CORRUPTIONS[name](image, parameters, rng) for _ in range(8)]).reshape(8, 6, -1)
     for place in range(6):
         pair = ours[:, place].ravel(), theirs[:, place].ravel()

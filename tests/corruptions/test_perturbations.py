@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_lite.corruptions.difficulty import SEQUENCE_FIELDS, SEQUENCE_PARAMETERS
 from robustbench_lite.corruptions.perturbations import FRAME_SIDES, PERTURBATIONS, frame_count, perturb
 from robustbench_lite.corruptions.random import RecordedDraws
 from robustbench_lite.errors import InvalidInput, UnknownName
-from robustbench_lite.reference.names import ALL_PERTURBATIONS
+from robustbench_lite.reference.names import ALL_PERTURBATIONS, FIRST_FRAME_PERTURBATIONS, SHORT_NAMES
 from tests.oracles import perturbations as oracle
 from tests.oracles.weather import Recorder
 
@@ -60,7 +59,7 @@ def test_frames_are_the_official_ones(shared, profile, name):
 @pytest.mark.parametrize("name", ALL_PERTURBATIONS)
 def test_cifar_sequences_agree_with_the_plain_oracle(name):
     image = picture(32, 32)
-    for difficulty, parameters in enumerate(SEQUENCE_PARAMETERS["cifar"][name], start=1):
+    for difficulty, parameters in enumerate(PERTURBATIONS[name].levels("cifar"), start=1):
         rng = Recorder(difficulty)
         expected = getattr(oracle, name)(image, None, parameters, rng)
         draws = RecordedDraws([rng.arrays])
@@ -73,7 +72,7 @@ def test_cifar_sequences_agree_with_the_plain_oracle(name):
 @pytest.mark.parametrize("name", ["snow", "spatter", "shear", "gaussian_blur", "speckle_noise"])
 def test_imagenet_sequences_without_official_frames_agree_with_the_plain_oracle(name):
     image = picture(256, 270)
-    parameters = SEQUENCE_PARAMETERS["imagenet"][name][0]
+    parameters = PERTURBATIONS[name].levels("imagenet")[0]
     rng = Recorder(1)
     expected = getattr(oracle, name)(image, 224, parameters, rng)
     frames = perturb(image[None], name, draws=RecordedDraws([rng.arrays]))[0]
@@ -86,19 +85,18 @@ def test_imagenet_sequences_without_official_frames_agree_with_the_plain_oracle(
 def test_tilt_in_steps_of_a_32nd_pixel_is_the_older_opencv_s(profile, shape):
     image = picture(*shape)
     expected = oracle.tilt_fixed_point(
-        image, FRAME_SIDES[profile], SEQUENCE_PARAMETERS[profile]["tilt"][0], None
+        image, FRAME_SIDES[profile], PERTURBATIONS["tilt"].levels(profile)[0], None
     )
     assert np.array_equal(perturb(image[None], "tilt", profile=profile, tilt_steps=32)[0], expected)
 
 
 def test_the_names_are_the_canonical_ones_and_each_has_its_parameters():
     assert tuple(PERTURBATIONS) == ALL_PERTURBATIONS
-    for table in SEQUENCE_PARAMETERS.values():
-        assert tuple(table) == ALL_PERTURBATIONS
-        for name, difficulties in table.items():
-            assert len(difficulties) == (3 if "noise" in name else 1)
-            extra = {"spatter": len(difficulties[0]) - len(SEQUENCE_FIELDS[name])}.get(name, 0)
-            assert all(len(row) == len(SEQUENCE_FIELDS[name]) + extra for row in difficulties)
+    for name, record in PERTURBATIONS.items():
+        assert record.profiles == ("imagenet", "cifar")
+        assert record.short_name == SHORT_NAMES[name]
+        assert record.against_first == (name in FIRST_FRAME_PERTURBATIONS)
+        assert {len(record.levels(profile)) for profile in record.profiles} == {3 if "noise" in name else 1}
 
 
 def test_frame_counts_are_those_of_the_released_files():
@@ -160,7 +158,7 @@ PUBLISHED_NOISE = {
 @pytest.mark.parametrize(("profile", "name"), PUBLISHED_NOISE)
 def test_each_difficulty_is_as_noisy_as_published(profile, name):
     amounts = PUBLISHED_NOISE[profile, name]
-    assert tuple(row[1] for row in SEQUENCE_PARAMETERS[profile][name]) == amounts
+    assert tuple(row[1] for row in PERTURBATIONS[name].levels(profile)) == amounts
     level = 128 / 255
     images = np.full((4, 32, 32, 3) if profile == "cifar" else (1, 224, 224, 3), 128, np.uint8)
     for difficulty, amount in enumerate(amounts, start=1):

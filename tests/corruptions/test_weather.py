@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_lite.corruptions import corrupt
+from robustbench_lite.corruptions import CORRUPTIONS, corrupt
 from robustbench_lite.corruptions.frost import find_photographs, load_photographs
 from robustbench_lite.corruptions.random import RecordedDraws
-from robustbench_lite.corruptions.severity import PARAMETERS
 from robustbench_lite.errors import DataError
 from tests.oracles import weather as oracle
 from tests.oracles.official import redrawn
@@ -57,7 +56,7 @@ def test_fed_the_official_draws_the_kernels_give_the_official_images(shared, nam
     meta = json.loads((shared / f"vectors/{profile}_c_official_meta.json").read_text())
     key = f"stoch_{name}_s3_{image}"
     clean = official[f"clean_{image}"]
-    arrays = redrawn(name, clean, PARAMETERS[profile][name][2], meta["stochastic"][key])
+    arrays = redrawn(name, clean, CORRUPTIONS[name].levels(profile)[2], meta["stochastic"][key])
 
     ours = corrupt(clean[None], name, 3, profile=profile, draws=RecordedDraws([arrays]))[0]
 
@@ -84,7 +83,7 @@ def test_every_severity_agrees_with_the_plain_oracle(name, profile, severity):
     image = picture(SIZES[profile])
     rng = oracle.Recorder(100 * severity)
     extra = {"folder": require_photographs(name)} if name == "frost" else {}
-    expected = getattr(oracle, name)(image, PARAMETERS[profile][name][severity - 1], rng, **extra)
+    expected = getattr(oracle, name)(image, CORRUPTIONS[name].levels(profile)[severity - 1], rng, **extra)
 
     ours = corrupt(image[None], name, severity, profile=profile, draws=RecordedDraws([rng.arrays]))[0]
 
@@ -96,7 +95,7 @@ def test_tiny_imagenet_frost_scales_the_photographs_as_opencv_does():
     folder = require_photographs("frost")
     image = picture(64)
     rng = oracle.Recorder(5)
-    expected = oracle.frost(image, PARAMETERS["tiny-imagenet"]["frost"][2], rng, folder)
+    expected = oracle.frost(image, CORRUPTIONS["frost"].levels("tiny-imagenet")[2], rng, folder)
     ours = corrupt(image[None], "frost", 3, profile="tiny-imagenet", draws=RecordedDraws([rng.arrays]))[0]
     assert difference(ours, expected)[0] <= 1
 
@@ -105,7 +104,7 @@ def test_tiny_imagenet_frost_scales_the_photographs_as_opencv_does():
 def test_rectangles_agree_with_the_oracle_too(name):
     image = picture(64)[:48]
     rng = oracle.Recorder(3)
-    expected = getattr(oracle, name)(image, PARAMETERS["cifar"][name][1], rng)
+    expected = getattr(oracle, name)(image, CORRUPTIONS[name].levels("cifar")[1], rng)
     ours = corrupt(image[None], name, 2, profile="cifar", draws=RecordedDraws([rng.arrays]))[0]
     assert difference(ours, expected)[0] <= 1
 
@@ -159,7 +158,7 @@ def test_each_of_the_first_five_photographs_is_drawn_and_the_sixth_never():
     frosted = corrupt(black, "frost", 5, profile="cifar", textures=folder)
     found = np.zeros((40, 5), bool)
     for place, photograph in enumerate(load_photographs(folder)):
-        scaled = (PARAMETERS["cifar"]["frost"][4][1] * photograph[2::5, 2::5]).astype(np.uint8)
+        scaled = (CORRUPTIONS["frost"].levels("cifar")[4][1] * photograph[2::5, 2::5]).astype(np.uint8)
         for number, crop in enumerate(frosted):
             corners = np.argwhere((scaled[:-32, :-32] == crop[0, 0]).all(axis=-1))
             found[number, place] = any(

@@ -14,7 +14,6 @@ from PIL import Image
 
 import robustbench_lite as rb
 from robustbench_lite.corruptions import CORRUPTIONS
-from robustbench_lite.corruptions.severity import FIELDS, PARAMETERS
 from robustbench_lite.models import identify, registry
 from robustbench_lite.models.checkpoint import save_checkpoint
 from robustbench_lite.suites import SUITES, Cell
@@ -29,7 +28,7 @@ IMAGES = 24
 @pytest.fixture(autouse=True)
 def _registries_as_they_were() -> Iterator[None]:
     """The snippets extend registries of the whole process: put them back."""
-    tables: list[Any] = [CORRUPTIONS, FIELDS, *PARAMETERS.values(), SUITES, registry.ARCHITECTURES]
+    tables: list[Any] = [CORRUPTIONS, SUITES, registry.ARCHITECTURES]
     kept = [dict(table) for table in tables]
     yield
     for table, before in zip(tables, kept, strict=True):

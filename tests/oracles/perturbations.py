@@ -1,7 +1,7 @@
 """The published perturbation scripts restated plainly, one image at a time, with Pillow and OpenCV.
 
 Each function takes a uint8 (H, W, 3) image, the side of the central square that frames show (None: all of
-it), the row of `difficulty.SEQUENCE_PARAMETERS` and a `Recorder`; it returns uint8 (T, side, side, 3).
+it), the parameters of one difficulty and a `Recorder`; it returns uint8 (T, side, side, 3).
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def gaussian_blur(image, side, parameters, rng):
 
 @np.errstate(invalid="ignore")  # frames without a drop divide 0 by 0
 def spatter(image, side, parameters, rng):
-    _, mean, deviation, sigma, threshold, strength, *flow = parameters
+    _, mean, deviation, sigma, threshold, strength, flow = parameters
     clean = centre(image, side)
     layer = weather.liquid_layer(clean.shape[:2], mean, deviation, sigma, threshold, rng)
     frames = []
