@@ -46,6 +46,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "corrupt_command",
         "Write a -C or -P suite from clean images, or corrupt one picture.",
     ),
+    "augment": (
+        "robustbench_lite.commands.augment",
+        "augment_command",
+        "Draw AugMix's operations, chains and mixtures on one picture.",
+    ),
     "train-augmix": (
         "robustbench_lite.commands.train_augmix",
         "train_command",

@@ -73,6 +73,31 @@ def draw_chains(
     )
 
 
+def draw_mixtures(
+    views: int,
+    count: int,
+    severity: float,
+    width: int,
+    depth: int | None,
+    alpha: float,
+    all_ops: bool,
+    generator: Generator | None,
+) -> tuple[Tensor, Tensor, Chains]:
+    """Draw everything that is random about the views of `count` images, in the order that a seed fixes.
+
+    Returns:
+        The chains' weights, float64 (views, count, width); the share m of the chains in each mixture, float64
+        (views, count); and the views * count * width chains, those of one mixture next to each other.
+    """
+    generator = draws.generator_or_fresh(generator)
+    weights = draws.dirichlet(alpha, (views, count, width), generator)
+    share = draws.beta(alpha, (views, count), generator)
+    chains = draw_chains(
+        views * count * width, severity=severity, depth=depth, all_ops=all_ops, generator=generator
+    )
+    return weights, share, chains
+
+
 def run_chains(images: Tensor, source: NDArray[np.int64], chains: Chains) -> tuple[Tensor, NDArray[np.int64]]:
     """Run every chain on the image it starts from.
 
@@ -209,16 +234,11 @@ def _mixed_views(
     clean: bool = False,
 ) -> Tensor:
     """Float images (views, N,3,H,W), with the clean ones before them if asked."""
-    generator = draws.generator_or_fresh(generator)
     count = len(images)
     mixed = images.new_empty((views + clean, *images.shape), dtype=torch.float32)
     if not images.numel():
         return mixed
-    weights = draws.dirichlet(alpha, (views, count, width), generator)
-    skip = draws.beta(alpha, (views, count), generator)
-    chains = draw_chains(
-        views * count * width, severity=severity, depth=depth, all_ops=all_ops, generator=generator
-    )
+    weights, skip, chains = draw_mixtures(views, count, severity, width, depth, alpha, all_ops, generator)
     source = np.repeat(np.tile(np.arange(count), views), width)
     results, last = run_chains(images, source, chains)
     rows = send(last, images.device).view(views, count, width)

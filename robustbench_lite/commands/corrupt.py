@@ -100,10 +100,10 @@ def _corrupt_picture(picture: Path, out: Path | None, **options: Any) -> None:
     chosen, levels = options["corruptions"], options["severities"]
     if not chosen or not levels or len(chosen) != 1 or len(levels) != 1:
         raise click.UsageError("a picture needs one --corruption and one --severity, or --contact-sheet")
-    pixels = _pixels(picture, options["image_size"])
+    pixels = picture_pixels(picture, options["image_size"])
     corrupted = corrupt(pixels[None], chosen[0], levels[0], **_drawing(options))
     out = out or picture.with_name(f"{picture.stem}-{chosen[0]}-{levels[0]}.png")
-    _save(Image.fromarray(corrupted[0]), out)
+    save_picture(Image.fromarray(corrupted[0]), out)
 
 
 def _draw_sheet(picture: Path, out: Path | None, **options: Any) -> None:
@@ -111,21 +111,21 @@ def _draw_sheet(picture: Path, out: Path | None, **options: Any) -> None:
     from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS
     from robustbench_lite.report import contact_sheet
 
-    pixels = _pixels(picture, options["image_size"], most=SHEET_SIDE)
+    pixels = picture_pixels(picture, options["image_size"], most=SHEET_SIDE)
     chosen = options["corruptions"] or TEST_CORRUPTIONS
     levels = options["severities"] or SEVERITIES
     rows = {
         name: [corrupt(pixels[None], name, level, **_drawing(options))[0] for level in levels]
         for name in chosen
     }
-    _save(contact_sheet(pixels, rows), out or picture.with_name(f"{picture.stem}-contact-sheet.png"))
+    save_picture(contact_sheet(pixels, rows), out or picture.with_name(f"{picture.stem}-contact-sheet.png"))
 
 
 def _drawing(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("profile", "seed", "textures")}
 
 
-def _pixels(picture: Path, side: int | None, most: int | None = None) -> Any:
+def picture_pixels(picture: Path, side: int | None, most: int | None = None) -> Any:
     """The picture as uint8 (H, W, 3): at its own size, or resized and cropped to a square."""
     from robustbench_lite.suites.decode import decode_image, resize_and_crop
 
@@ -135,7 +135,8 @@ def _pixels(picture: Path, side: int | None, most: int | None = None) -> Any:
     return pixels if side is None else resize_and_crop(pixels, side)
 
 
-def _save(image: Any, out: Path) -> None:
+def save_picture(image: Any, out: Path) -> None:
+    """Write a picture and print its path."""
     from robustbench_lite.errors import DataError
 
     try:
