@@ -59,7 +59,7 @@ def report_command(
     """
     from robustbench_lite.evaluation.example_images import Places
     from robustbench_lite.evaluation.report_content import gather
-    from robustbench_lite.report.page import write_report
+    from robustbench_lite.report.write_report import write_report
 
     names = None if classes is None else classes.read_text(encoding="utf-8").splitlines()
     content = gather(runs, Places(data, clean_data, textures, names, images, seed))

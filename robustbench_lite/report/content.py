@@ -1,4 +1,4 @@
-"""What a report is drawn from: records and plain arrays, gathered elsewhere."""
+"""The content of a report: records and plain arrays that the figures and tables are drawn from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from robustbench_lite.reference.names import SHORT_NAMES
 from robustbench_lite.report.fourier.fourier_map import FourierMap
 from robustbench_lite.report.tables.comparison import Comparison
+from robustbench_lite.report.tables.layout import suite_layout, suite_title
 from robustbench_lite.results import Results
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -18,12 +20,12 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Reliability:
-    """Accuracy against confidence, in bins of equal width that hold predictions.
+    """Accuracy against confidence, in the bins of equal width that hold predictions.
 
     Attributes:
         confidence: mean confidence of each bin.
-        accuracy: share of right predictions in it.
-        size: predictions in it.
+        accuracy: share of correct predictions in each bin.
+        size: number of predictions in each bin.
     """
 
     confidence: tuple[float, ...]
@@ -36,7 +38,7 @@ class ModelRun:
     """One model on one suite.
 
     Attributes:
-        title: the model's name, different from those of the other models in the report.
+        title: the model's name; no other model in the report has it.
         results: the record.
         reliability: severity (0: clean) -> curve over all corruptions of that severity; empty without
             the run's predictions.
@@ -51,7 +53,7 @@ class ModelRun:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said of an image: class, its probability, and whether it is right."""
+    """A model's prediction on an image: the class, its probability, and whether it is right."""
 
     label: str
     confidence: float
@@ -75,7 +77,12 @@ class ExampleRow:
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of images; `columns` are the corruptions they went through."""
+    """Example images.
+
+    Attributes:
+        columns: the corruptions that were applied, as headings.
+        rows: one for each image.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[ExampleRow, ...]
@@ -83,14 +90,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything about one suite.
+    """The content about one suite.
 
     Attributes:
-        suite: its name.
+        suite: name of the suite.
         runs: one or several models.
-        comparison: second run against the first, where there are two.
-        examples: images, where the data are at hand.
-        notes: what is missing or to beware of, in sentences.
+        comparison: the second run against the first, where there are two.
+        examples: example images, where the data are available.
+        notes: sentences about what is missing.
     """
 
     suite: str
@@ -101,22 +108,43 @@ class Section:
 
     @property
     def kind(self) -> str:
-        """Corruption, perturbation or clean."""
+        """The kind of the suite: "corruption", "perturbation" or "clean"."""
         return self.runs[0].results.kind
 
     @property
+    def title(self) -> str:
+        """The papers' name of the suite."""
+        return suite_title(self.suite)
+
+    @property
     def results(self) -> list[Results]:
-        """The records."""
+        """The records of the runs."""
         return [run.results for run in self.runs]
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Heading -> the corruptions or perturbations that a run has; those outside the mean come last."""
+        layout = suite_layout(self.suite, self.results[0].choices.get("perturbation_list", "snow"))
+        evaluated = {cell.name for results in self.results for cell in results.cells}
+        every = {**layout.groups, "Validation": layout.extra}
+        groups = {
+            heading: tuple(name for name in names if name in evaluated) for heading, names in every.items()
+        }
+        return {heading: names for heading, names in groups.items() if names}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Corruption or perturbation -> its short name."""
+        return SHORT_NAMES
 
 
 @dataclass(frozen=True)
 class Content:
-    """A whole report.
+    """The content of a whole report.
 
     Attributes:
         sections: one for each suite.
-        fourier: Fourier-sensitivity maps by model.
+        fourier: Fourier-sensitivity maps by the model's title.
     """
 
     sections: tuple[Section, ...]
@@ -124,6 +152,6 @@ class Content:
 
     @property
     def models(self) -> list[str]:
-        """Titles of the models that were evaluated, in order; those of the Fourier maps where none was."""
+        """Titles of the evaluated models, in order; those of the Fourier maps where none was evaluated."""
         evaluated = [run.title for section in self.sections for run in section.runs]
         return list(dict.fromkeys(evaluated or self.fourier))

@@ -26,18 +26,17 @@ from robustbench_lite.report.content import (
     Reliability,
     Section,
 )
+from robustbench_lite.report.figures.calibration import (
+    by_severity,
+    plot_calibration_by_severity,
+    plot_reliability,
+)
 from robustbench_lite.report.figures.canvas import percent
 from robustbench_lite.report.figures.error_heatmap import plot_error_heatmap
 from robustbench_lite.report.figures.flips import plot_flips
 from robustbench_lite.report.figures.legend import legend_height
-from robustbench_lite.report.figures.reliability import plot_reliability
-from robustbench_lite.report.figures.report_figures import section_drawings
-from robustbench_lite.report.figures.severity import (
-    by_severity,
-    plot_calibration_by_severity,
-    plot_errors_by_severity,
-    wilson,
-)
+from robustbench_lite.report.figures.report_figures import section_figures
+from robustbench_lite.report.figures.severity import plot_errors_by_severity, wilson
 from robustbench_lite.report.figures.style import INK, looks
 from robustbench_lite.report.figures.svg import inline_svg
 from robustbench_lite.report.figures.text import fitted, in_lines, text_inches
@@ -45,8 +44,8 @@ from robustbench_lite.report.findings import findings
 from robustbench_lite.report.fourier.fourier_map import FourierMap, RadialProfile
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
 from robustbench_lite.report.fourier.profile import plot_radial_profile
-from robustbench_lite.report.page import write_report
 from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference
+from robustbench_lite.report.write_report import write_report
 from robustbench_lite.results import CellResult, Results
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -509,7 +508,7 @@ def test_the_difference_of_a_selection_is_told(name: str, words: str) -> None:
 
 def test_corruptions_that_no_run_has_are_left_out_of_the_figures() -> None:
     section = Section("cifar10-c", (corruption_run(names=("fog", "saturate")),))
-    severity, heatmap = (one.figure for one in section_drawings(section, looks(["net"]))[:2])
+    severity, heatmap = (one.figure for one in section_figures(section, looks(["net"]))[:2])
     assert panels(severity) == ["Fog", "Saturate"]
     assert len({axis.get_position().y0 for axis in severity.axes}) == 1
     assert [label.get_text() for label in heatmap.axes[0].get_yticklabels()] == ["Fog", "Saturate"]

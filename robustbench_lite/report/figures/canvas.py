@@ -1,14 +1,15 @@
-"""What the Fourier figures share: page sizes, colours, letters, and how a map of frequencies is drawn.
+"""What all figures share: page sizes, colours, letters, axes and notes.
 
-One map fits a column of 3.25 inches, several the text's width of 6.75. Colours are viridis (maps) and the
-Okabe-Ito set (lines), which colour-blind readers can tell apart; viridis keeps its order in grey.
+A single map is as wide as a column (3.25 inches), several are as wide as the text (6.75). Colours are viridis
+(maps) and the Okabe-Ito set (lines), which colour-blind readers can distinguish; viridis keeps its order in
+grey.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,12 +58,12 @@ _EDGE = 0.04
 
 @contextmanager
 def blank_figure(width: float, *, formulas: bool = False) -> Iterator[Figure]:
-    """A figure of this width in inches, drawn in this style whatever the caller's own settings are.
+    """Make a figure of this width in this style, whatever the caller's own matplotlib settings are.
 
     Args:
-        width: in inches.
-        formulas: set what stands between dollar signs as a formula. Names of models are to be left as they
-            are; powers of ten on a logarithmic scale need it.
+        width: inches.
+        formulas: typeset text between dollar signs as a formula. The powers of ten of a logarithmic scale
+            need it; names of models must be left as they are.
     """
     import matplotlib
     from matplotlib.figure import Figure as NewFigure
@@ -74,7 +75,7 @@ def blank_figure(width: float, *, formulas: bool = False) -> Iterator[Figure]:
 
 
 def figure_bytes(figure: Figure, form: str) -> bytes:
-    """The figure as a file: "png" at 300 dots an inch, or "pdf" with letters that stay letters."""
+    """Return the figure as a file: "png" at 300 dots per inch, or "pdf" with its text as text."""
     import matplotlib
 
     buffer = io.BytesIO()
@@ -84,13 +85,13 @@ def figure_bytes(figure: Figure, form: str) -> bytes:
 
 
 def draw_map(axis: Axes, values: npt.NDArray[np.float64], *, ticks: int, **options: Any) -> Any:
-    """A map with its frequencies on the axes; the most negative vertical one on top, as in the array.
+    """Draw a map with its frequencies on the axes; the most negative vertical one is on top, as in the array.
 
     Args:
         axis: where to draw.
         values: (rows, columns), zero frequency in the centre.
-        ticks: at most so many on either side of zero.
-        **options: of `imshow`.
+        ticks: the most ticks on either side of zero.
+        **options: passed to `imshow`.
     """
     rows, columns = values.shape
     top, left = -(rows // 2) - 0.5, -(columns // 2) - 0.5
@@ -109,14 +110,14 @@ def draw_map(axis: Axes, values: npt.NDArray[np.float64], *, ticks: int, **optio
 
 
 def _ticks(count: int, most: int) -> list[int]:
-    """Zero and a few round frequencies on either side, so far from the edge that no label leaves the map."""
+    """Return zero and a few round frequencies on either side, far enough from the edge for their labels."""
     reach = math.floor((count - 1) // 2 + 0.5 - _EDGE * count)
     step = next((step for step in (1, 2, 3, 5, 10, 20, 30, 50, 100) if reach // step <= most), reach or 1)
     return [k * step for k in range(-(reach // step), reach // step + 1)]
 
 
 def percent(axis: Any) -> None:
-    """Show an axis of fractions in percent, with the decimals that its ticks need."""
+    """Label an axis of fractions in percent, with the decimals that its ticks need."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def label(value: float, place: int | None = None) -> str:
@@ -127,6 +128,13 @@ def percent(axis: Any) -> None:
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(label))
+
+
+def severity_axis(axis: Axes, levels: Sequence[int]) -> None:
+    """Mark the clean images (0) and every severity up to the largest of `levels` on the horizontal axis."""
+    largest = max(levels, default=1)
+    axis.set_xlim(-0.3, largest + 0.3)
+    axis.set_xticks(range(largest + 1), ["clean", *map(str, range(1, largest + 1))])
 
 
 def note_lines(text: str, width: float) -> str:

@@ -1,12 +1,14 @@
-"""Pictures, and what the models made of them."""
+"""Example images with the models' predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
-from robustbench_lite.report.content import Examples
+from robustbench_lite.report.content import Examples, Section
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH
-from robustbench_lite.report.figures.style import INK, RIGHT, WRONG, sheet
+from robustbench_lite.report.figures.style import INK, RIGHT, WRONG, Look, ReportFigure, sheet
 from robustbench_lite.report.figures.text import fitted, in_lines, text_inches
 
 if TYPE_CHECKING:
@@ -15,17 +17,34 @@ if TYPE_CHECKING:
 _LINE: Final = 0.115
 _GAP: Final = 0.07
 _LEFT: Final = 0.62
-_TRUTH_LETTERS: Final = 7
+_CLASS_LETTERS: Final = 7
 _ANSWER_LETTERS: Final = 5.8
-_LETTERS: Final = "ABCDEFGHIJ"
+_CAPTION: Final = (
+    "Images drawn at random. The columns are the corruption of each group that hurts {first} most at "
+    "severity 3, and the corruption that hurts it most at severity 5. Below each image: the predicted class"
+    " and its probability."
+)
 
 
-def plot_examples(examples: Examples, models: list[str]) -> Figure:
-    """A row for each image, a column for each corruption; below each copy every model's answer.
+def example_figures(section: Section, looks: Mapping[str, Look]) -> list[ReportFigure]:
+    """Return the figure of the example images; no figure without images."""
+    if section.examples is None:
+        return []
+    models = list(section.examples.rows[0].answers)
+    caption = _CAPTION.format(first=models[0])
+    if len(models) > 1:
+        names = [f"{_letter(place)}: {model}" for place, model in enumerate(models)]
+        caption += f" {', '.join(names)}."
+    figure = plot_examples(section.examples, models)
+    return [ReportFigure(f"{section.suite}-examples", "Example images", figure, caption)]
+
+
+def plot_examples(examples: Examples, models: Sequence[str]) -> Figure:
+    """Draw one row for each image, one column for each corruption, and every model's answer below each copy.
 
     Args:
         examples: images with answers.
-        models: in the order of their lines; lettered where there are several.
+        models: in the order of their lines; letters name them where there are several.
     """
     columns = len(examples.columns)
     side = (TEXT_WIDTH - _LEFT - _GAP * columns) / columns
@@ -37,10 +56,10 @@ def plot_examples(examples: Examples, models: list[str]) -> Figure:
             figure.text(
                 0.0,
                 (top - side / 2) / height,
-                in_lines(example.truth, _LEFT - 0.06, _TRUTH_LETTERS, most=4),
+                in_lines(example.truth, _LEFT - 0.06, _CLASS_LETTERS, most=4),
                 va="center",
                 ha="left",
-                fontsize=_TRUTH_LETTERS,
+                fontsize=_CLASS_LETTERS,
                 color=INK,
             )
             for column, pixels in enumerate(example.pixels):
@@ -50,20 +69,29 @@ def plot_examples(examples: Examples, models: list[str]) -> Figure:
                 axis.imshow(pixels, interpolation="none")
                 axis.set_axis_off()
                 if row == 0:
-                    axis.set_title(examples.columns[column], fontsize=7, loc="left")
+                    title = fitted(examples.columns[column], side, _CLASS_LETTERS)
+                    axis.set_title(title, fontsize=_CLASS_LETTERS, loc="left")
                 for line, model in enumerate(models):
                     answer = example.answers[model][column]
                     mark = "✓" if answer.right else "✗"
-                    letter = f"{_LETTERS[line % len(_LETTERS)]} " if len(models) > 1 else ""
-                    before, after = f"{letter}{mark} ", f" {100 * answer.confidence:.0f} %"
-                    room = side - text_inches(before, _ANSWER_LETTERS) - text_inches(after, _ANSWER_LETTERS)
+                    start = f"{_letter(line)} {mark} " if len(models) > 1 else f"{mark} "
                     figure.text(
                         left / TEXT_WIDTH,
                         (top - side - 0.03 - line * _LINE) / height,
-                        before + fitted(answer.label, room, _ANSWER_LETTERS) + after,
+                        _answer(start, answer.label, f" {100 * answer.confidence:.0f} %", side),
                         va="top",
                         ha="left",
                         fontsize=_ANSWER_LETTERS,
                         color=RIGHT if answer.right else WRONG,
                     )
     return figure
+
+
+def _answer(start: str, label: str, end: str, width: float) -> str:
+    """Return one line of text of at most this width in inches, in which only the label is shortened."""
+    room = width - text_inches(start, _ANSWER_LETTERS) - text_inches(end, _ANSWER_LETTERS)
+    return start + fitted(label, room, _ANSWER_LETTERS) + end
+
+
+def _letter(place: int) -> str:
+    return ascii_uppercase[place % len(ascii_uppercase)]

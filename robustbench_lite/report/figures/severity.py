@@ -1,18 +1,17 @@
-"""Scores against severity: errors corruption by corruption, calibration over all of them."""
+"""Error against severity, one panel for each corruption."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
-from robustbench_lite.reference.names import SEVERITIES, VALIDATION_CORRUPTIONS
-from robustbench_lite.report.content import ModelRun
-from robustbench_lite.report.figures.canvas import TEXT_WIDTH, percent
+from robustbench_lite.report.content import ModelRun, Section
+from robustbench_lite.report.figures.canvas import TEXT_WIDTH, TITLE_LETTERS, percent, severity_axis
 from robustbench_lite.report.figures.legend import legend_above, legend_height
-from robustbench_lite.report.figures.style import MUTED, Look, sheet, tidy
-from robustbench_lite.report.tables.layout import SHORT_NAMES
-from robustbench_lite.results import Results
+from robustbench_lite.report.figures.style import MUTED, Look, ReportFigure, sheet, tidy
+from robustbench_lite.report.figures.text import fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,29 +19,38 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = 4
 _PANEL: Final = 1.28
-_CALIBRATION: Final = {
-    "rms_calibration_error": "RMS calibration error",
-    "expected_calibration_error": "ECE",
-    "brier_score": "Brier score (0 to 2)",
-    "nll": "NLL",
-}
-_PERCENTAGES: Final = ("rms_calibration_error", "expected_calibration_error")
+_PANEL_WIDTH: Final = 1.45
+_CAPTION: Final = (
+    "Error against severity, one panel for each corruption. A band is the 95 % interval of each cell for the "
+    "number of images it has. A flat line is a corruption that the model withstands."
+)
+
+
+def severity_figures(section: Section, looks: Mapping[str, Look]) -> list[ReportFigure]:
+    """Return the figure of the errors by severity of a corruption suite."""
+    figure = plot_errors_by_severity(section.runs, section.groups, looks, section.labels)
+    return [ReportFigure(f"{section.suite}-severity", "Error by severity", figure, _CAPTION)]
 
 
 def plot_errors_by_severity(
-    runs: Sequence[ModelRun], groups: Mapping[str, Sequence[str]], looks: Mapping[str, Look]
+    runs: Sequence[ModelRun],
+    groups: Mapping[str, Sequence[str]],
+    looks: Mapping[str, Look],
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Small multiples of error against severity, a row for each group of corruptions.
+    """Draw error against severity in one panel for each corruption, one row of panels for each group.
 
     Args:
-        runs: on one -C suite.
-        groups: heading -> corruptions, four at most.
-        looks: of the models.
+        runs: the models, on one corruption suite.
+        groups: heading -> corruptions; a group of more than four takes several rows.
+        looks: the look of each model, by its title.
+        labels: corruption -> its short name; the name itself where it has none.
     """
     rows = _rows(groups)
-    top = 0.0
+    highest = 0.0
     shown = {run.title: looks[run.title] for run in runs}
     above = legend_height(shown, TEXT_WIDTH) + 0.2
+    levels = sorted({cell.severity for run in runs for cell in run.results.cells})
     with sheet(_PANEL * len(rows) + 0.1 + above) as figure:
         axes = figure.subplots(len(rows), _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for row, (heading, names) in enumerate(rows):
@@ -51,11 +59,12 @@ def plot_errors_by_severity(
                 if column >= len(names):
                     axis.set_axis_off()
                     continue
-                top = max(top, _errors(axis, runs, names[column], looks))
+                label = (labels or {}).get(names[column], names[column])
+                axis.set_title(fitted(label, _PANEL_WIDTH, TITLE_LETTERS), loc="left")
+                highest = max(highest, _errors(axis, runs, names[column], looks))
             axes[row][0].set_ylabel(f"{heading}\nerror" if heading else "error", labelpad=2)
-        axes[0][0].set_ylim(0, min(1.02, max(0.1, math.ceil(top * 10 + 0.2) / 10)))
-        axes[0][0].set_xlim(-0.3, 5.3)
-        axes[0][0].set_xticks(range(6), ["clean", *map(str, SEVERITIES)])
+        axes[0][0].set_ylim(0, min(1.02, max(0.1, math.ceil(highest * 10 + 0.2) / 10)))
+        severity_axis(axes[0][0], levels)
         for column in range(max(len(names) for _, names in rows)):
             last = max(row for row, (_, names) in enumerate(rows) if column < len(names))
             axes[last][column].tick_params(labelbottom=True)
@@ -69,7 +78,7 @@ def plot_errors_by_severity(
 
 
 def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
-    """A row for each four of a group; without their headings where that takes half the rows or fewer."""
+    """Return rows of up to four corruptions of one group; without headings where that halves the rows."""
     rows = [
         (heading if start == 0 else "", names[start : start + _COLUMNS])
         for heading, names in groups.items()
@@ -83,9 +92,8 @@ def _rows(groups: Mapping[str, Sequence[str]]) -> list[tuple[str, Sequence[str]]
 
 
 def _errors(axis: Axes, runs: Sequence[ModelRun], name: str, looks: Mapping[str, Look]) -> float:
-    """Draw one corruption; returns its largest error."""
+    """Draw the errors on one corruption and return the largest."""
     tidy(axis)
-    axis.set_title(SHORT_NAMES.get(name, name), loc="left")
     percent(axis.yaxis)
     largest = 0.0
     for run in runs:
@@ -96,14 +104,8 @@ def _errors(axis: Axes, runs: Sequence[ModelRun], name: str, looks: Mapping[str,
         errors = [cells[level].scores["error"] for level in levels]
         ends = [wilson(cells[level].scores["error"], cells[level].n) for level in levels]
         look = looks[run.title]
-        axis.fill_between(
-            levels,
-            [low for low, _ in ends],
-            [high for _, high in ends],
-            color=look.colour,
-            alpha=0.16,
-            linewidth=0,
-        )
+        low, high = [end[0] for end in ends], [end[1] for end in ends]
+        axis.fill_between(levels, low, high, color=look.colour, alpha=0.16, linewidth=0)
         axis.plot(levels, errors, **look.line)
         largest = max(largest, *errors)
     if not largest and not axis.lines:
@@ -112,53 +114,12 @@ def _errors(axis: Axes, runs: Sequence[ModelRun], name: str, looks: Mapping[str,
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n independent draws.
+    """Return the 95 % interval of a share of n independent draws.
 
     Source: Wilson 1927.
     """
-    z = 1.959964
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    z = NormalDist().inv_cdf(0.975)
+    shift = z / (2 * n)
+    centre = (share + z * shift) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + shift**2) / (1 + z * z / n)
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, Look]) -> Figure:
-    """Calibration errors, Brier score and NLL against severity, each the mean over corruptions."""
-    shown = {run.title: looks[run.title] for run in runs}
-    above = legend_height(shown, TEXT_WIDTH) + 0.2
-    height = 1.5 + above
-    with sheet(height) as figure:
-        axes = figure.subplots(1, len(_CALIBRATION))
-        for axis, (score, title) in zip(axes, _CALIBRATION.items(), strict=True):
-            tidy(axis)
-            axis.set_title(title, loc="left")
-            top = 0.0
-            for run in runs:
-                values = by_severity(run.results, score) or {0: math.nan}
-                axis.plot(list(values), list(values.values()), **looks[run.title].line)
-                top = max(top, *(value for value in values.values() if math.isfinite(value)), 0.0)
-            axis.set_ylim(0, 1.08 * top or 1.0)
-            axis.set_xlim(-0.3, 5.3)
-            axis.set_xticks(range(6), ["clean", *map(str, SEVERITIES)])
-            axis.set_xlabel("severity", labelpad=1)
-            if score in _PERCENTAGES:
-                percent(axis.yaxis)
-        figure.subplots_adjust(
-            left=0.05, right=0.99, top=1 - above / height, bottom=0.35 / height, wspace=0.28
-        )
-        legend_above(figure, shown)
-    return figure
-
-
-def by_severity(results: Results, score: str) -> dict[int, float]:
-    """Severity -> mean of a score over the corruptions that have it there; validation ones never enter.
-
-    Calibration errors of a sample are larger than those of all images, and not given.
-    """
-    if results.estimate is not None and score in _PERCENTAGES:
-        return {}
-    values: dict[int, list[float]] = {}
-    for cell in results.cells:
-        if cell.name not in VALIDATION_CORRUPTIONS and score in cell.scores:
-            values.setdefault(cell.severity, []).append(cell.scores[score])
-    return {level: math.fsum(found) / len(found) for level, found in sorted(values.items())}

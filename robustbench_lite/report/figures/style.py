@@ -1,8 +1,8 @@
-"""How the report's figures look: a colour and a marker for each model, inks that a page may exchange.
+"""How the report's figures look: a colour and a marker for each model, and inks that a page can replace.
 
-Figures are drawn for light paper. Ink, rules and the models' colours are exact colour values that
-`inline_svg` turns into CSS variables, so that one drawing serves light, dark and print. Colours are the
-Okabe-Ito set; markers and line styles tell models apart without them.
+Figures are drawn for light paper. `inline_svg` replaces the exact colour values of ink, rules and models by
+CSS variables, so that one figure serves a light page, a dark page and print. The colours are the Okabe-Ito
+set; markers and line styles distinguish the models without colour.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5
 
 
 @dataclass(frozen=True)
-class Drawing:
+class ReportFigure:
     """A figure of the report.
 
     Attributes:
-        name: of its files.
-        title: heading above it.
-        figure: the drawing.
-        note: how it is read.
+        name: the name of its files, without an ending.
+        title: the heading above it.
+        figure: the figure itself.
+        caption: how to read it; may be empty.
     """
 
     name: str
     title: str
     figure: Figure
-    note: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one model is drawn, in every figure of a report."""
+    """The colour, marker and line style of one model in every figure of a report."""
 
     colour: str
     marker: str
@@ -56,7 +56,7 @@ class Look:
 
     @property
     def line(self) -> dict[str, Any]:
-        """Options of a line with markers."""
+        """The matplotlib options of a line with markers."""
         return {
             "color": self.colour,
             "marker": self.marker,
@@ -68,7 +68,7 @@ class Look:
 
 
 def looks(models: Sequence[str]) -> dict[str, Look]:
-    """A look for each model, in order; colours and markers repeat after seven."""
+    """Return a look for each model, in order; colours and markers repeat after seven models."""
     return {
         model: Look(LINES[place % len(LINES)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
         for place, model in enumerate(models)
@@ -77,7 +77,7 @@ def looks(models: Sequence[str]) -> dict[str, Look]:
 
 @contextmanager
 def sheet(height: float, width: float = TEXT_WIDTH) -> Iterator[Figure]:
-    """A figure of this many inches in the report's style."""
+    """Make a figure of this height and width (inches) in the report's style."""
     import matplotlib
 
     with blank_figure(width) as figure:
@@ -87,7 +87,7 @@ def sheet(height: float, width: float = TEXT_WIDTH) -> Iterator[Figure]:
 
 
 def tidy(axis: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
-    """Only the left and the lower spine, quiet ticks, a pale grid behind everything."""
+    """Keep only the left and the lower spine, shorten the ticks, draw a pale grid behind the data."""
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     axis.tick_params(length=2, pad=1.5, width=0.6)

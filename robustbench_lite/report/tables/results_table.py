@@ -68,6 +68,11 @@ class Report:
     tables: tuple[Table, ...]
     lines: tuple[Table, ...] | None = None
 
+    @property
+    def shown(self) -> tuple[Table, ...]:
+        """The tables of a terminal or a page."""
+        return self.tables if self.lines is None else self.lines
+
     def render(self, style: str = "text", width: int | None = None) -> str:
         """Draw as "text", "markdown", "latex", "csv" or "json".
 
@@ -78,7 +83,7 @@ class Report:
         Raises:
             UnknownName: no such style.
         """
-        return render(self.tables if style != "text" or self.lines is None else self.lines, style, width)
+        return render(self.shown if style == "text" else self.tables, style, width)
 
 
 def results_table(results: Sequence[Results], *, published: bool = False, paper: str = "augmix") -> Report:

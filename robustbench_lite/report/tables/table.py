@@ -80,6 +80,16 @@ class Table:
         """The columns that are printed."""
         return [column for column in self.columns if not column.hidden]
 
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Headings above the printed columns, each with its number of columns."""
+        return groups(self.shown)
+
+    @property
+    def words(self) -> list[bool]:
+        """Which of the printed columns hold words, which are aligned to the left."""
+        return [place == 0 or is_text(column, self.rows) for place, column in enumerate(self.shown)]
+
     def lines(self) -> list[list[str]]:
         """The printed text of every cell, row by row."""
         lines = [[printed(column, row) for column in self.shown] for row in self.rows]
