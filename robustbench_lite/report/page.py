@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from robustbench_lite.report.figures.style import ReportFigure
 from robustbench_lite.report.figures.svg import inline_svg
@@ -77,10 +76,10 @@ def html_page(
     )
 
 
-def _prose(text: str) -> Markup:
-    """Return a sentence as HTML in which a percent sign stays on the line of its number."""
-    return Markup(escape(text).replace(" %", "\N{NO-BREAK SPACE}%"))
+def _prose(text: str) -> str:
+    """Return a sentence in which a percent sign stays on the line of its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _svg(figure: ReportFigure) -> Markup:
-    return Markup(inline_svg(figure.figure, figure.name, f"{figure.title}: {figure.caption}"))
+def _svg(figure: ReportFigure) -> str:
+    return inline_svg(figure.figure, figure.name, f"{figure.title}: {figure.caption}")
