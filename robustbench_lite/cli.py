@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Final
 
 import click
@@ -89,6 +90,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _add_plugin_option(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,7 +110,45 @@ class LazyGroup(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _load_plugins(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    """Load the installed plugins, then the files, before any other option is read."""
+    if context.resilient_parsing or not (files or context.parent):
+        return
+    from robustbench_lite.plugins import load_installed_plugins, load_plugin
+
+    try:
+        load_installed_plugins()
+        for file in files:
+            load_plugin(file)
+    except RobustBenchError as error:
+        raise CommandFailed(str(error)) from error
+
+
+PLUGIN_OPTION: Final = click.Option(
+    ["--plugin"],
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    is_eager=True,
+    expose_value=False,
+    callback=_load_plugins,
+    help="Python file that registers your own corruption, suite, architecture or score; repeatable.",
+)
+
+
+def _add_plugin_option(command: click.Command) -> None:
+    """Give a command, and the commands of a group, the option --plugin."""
+    if PLUGIN_OPTION not in command.params:
+        command.params.append(PLUGIN_OPTION)
+    for inner in getattr(command, "commands", {}).values():
+        _add_plugin_option(inner)
+
+
+@click.group(
+    cls=LazyGroup,
+    params=[PLUGIN_OPTION],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", prog_name="robust")
 def main() -> None:
     """Corruption and perturbation robustness of image classifiers, by the papers' own protocols."""

@@ -7,6 +7,7 @@ RobustBenchError                 caught by the command line: one line, exit code
 │   └── MissingData              there are none of the files at all
 ├── CheckpointError              a model file that can't be read, or whose architecture is unknown
 ├── ModelError                   a model whose outputs can't be scored (width, NaN, layout)
+├── PluginError                  a user's plugin that can't be loaded, with file and line
 ├── IncompleteResults            an aggregate asked over cells that were not evaluated
 └── MissingExtra (ImportError)   an optional dependency, with the extra to install
 """
@@ -58,6 +59,10 @@ class CheckpointError(RobustBenchError):
 
 class ModelError(RobustBenchError):
     """A model's outputs can't be scored."""
+
+
+class PluginError(RobustBenchError):
+    """A user's plugin can't be loaded, or registers something that can't work."""
 
 
 class IncompleteResults(RobustBenchError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -86,3 +87,33 @@ def test_the_module_runs_as_the_command() -> None:
         [sys.executable, "-m", "robustbench_lite", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("robust, version ")
+
+
+def every_command() -> list[list[str]]:
+    """The words of every command, also of those inside a group."""
+    words = []
+    for name in cli.COMMANDS:
+        command = cli.main.get_command(click.Context(cli.main), name)
+        inner = [[name, one] for one in command.commands] if isinstance(command, click.Group) else [[name]]
+        words += inner
+    return words
+
+
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
+def test_every_command_takes_plugins_before_and_after_its_name(words: list[str]) -> None:
+    for arguments in (["--plugin", "none.py", *words], [*words, "--plugin", "none.py"]):
+        result = CliRunner().invoke(cli.main, arguments)
+        assert result.exit_code == 1
+        assert result.stderr == "Error: the plugin none.py can't be read: No such file or directory\n"
+
+
+def test_the_help_of_a_command_names_the_option_for_plugins() -> None:
+    for arguments in (["--help"], ["eval", "--help"], ["data", "verify", "--help"]):
+        assert "--plugin FILE.py" in CliRunner().invoke(cli.main, arguments).output
+
+
+def test_a_plugin_is_loaded_before_the_command_runs(tmp_path: Path) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text("raise SystemExit('loaded')\n")
+    result = CliRunner().invoke(cli.main, ["corrupt", "--suite", "no-such-suite", "--plugin", str(plugin)])
+    assert result.stderr == f"Error: the plugin {plugin} fails in line 1: SystemExit: loaded\n"

@@ -39,7 +39,7 @@ def call_kernel(
     Raises:
         InvalidInput: the kernel fails, or returns something else.
     """
-    with _named_failure(f"the kernel of {name}", record.kernel):
+    with named_failure(f"the kernel of {name}", record.kernel):
         result = record.kernel(images, parameters, draws, **_chosen(options, record.keywords))
     _check(f"the kernel of {name}", record.kernel, result, images.shape, images.device)
     return result
@@ -71,10 +71,10 @@ def call_generator(
     what, generator, expected = f"the generator of {name}", record.generator, int(parameters[0])
     shape = torch.Size((len(images), 3, window.height, window.width))
     count = 0
-    with _named_failure(what, generator):
+    with named_failure(what, generator):
         frames = iter(generator(images, window, parameters, draws, **_chosen(options, record.keywords)))
     while True:
-        with _named_failure(what, generator):
+        with named_failure(what, generator):
             frame = next(frames, None)
         if frame is None:
             break
@@ -107,7 +107,7 @@ def _check(what: str, function: object, result: object, shape: torch.Size, devic
 
 
 @contextlib.contextmanager
-def _named_failure(what: str, function: object) -> Iterator[None]:
+def named_failure(what: str, function: object) -> Iterator[None]:
     """Turn a failure of a user's function into one error; a failure of the package's own keeps its type."""
     try:
         yield

@@ -18,6 +18,7 @@ from robustbench_lite.corruptions.digital import jpeg_round_trip
 from robustbench_lite.corruptions.frost import PHOTOGRAPHS, find_photographs
 from robustbench_lite.corruptions.perturbations import frame_count, perturb
 from robustbench_lite.errors import InvalidInput
+from robustbench_lite.evaluation.own_corruptions import with_own
 from robustbench_lite.evaluation.resident import Resident, fits
 from robustbench_lite.evaluation.subset import read_at
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
@@ -66,6 +67,7 @@ def generated_suite(
         UnknownName: no such corruption.
         InvalidInput: no such severity.
     """
+    spec = with_own(spec, corruptions)
     cells = select_cells(spec, corruptions, severities)
     source = _Source(clean, recipe, device, videos=spec.kind == "perturbation")
     return Suite(spec, clean.root, clean.protocol, cells, (), source)

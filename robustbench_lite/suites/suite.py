@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -151,16 +151,21 @@ def select_cells(
 
     Without a selection: the test names at all severities, perturbations at difficulty 1.
 
+    Args:
+        spec: the suite.
+        names: corruptions (or perturbations); the name of a group ("noise") stands for all its members.
+        severities: severities 1 to 5 (or difficulties 1 to 3).
+
     Raises:
         UnknownName: a name is not one of the suite's.
         InvalidInput: a severity is not one of the suite's, or nothing is selected.
     """
-    chosen = spec.test if names is None else tuple(names)
+    chosen = spec.test if names is None else expand_groups(names, spec.groups)
     levels = spec.default_severities if severities is None else tuple(severities)
     kind = "perturbation" if spec.kind == "perturbation" else "corruption"
     for name in chosen:
         if name not in spec.names:
-            raise UnknownName(f"{kind} of {spec.name}", name, spec.names)
+            raise UnknownName(f"{kind} of {spec.name}", name, (*spec.names, *spec.groups))
     for level in levels:
         if level not in spec.severities:
             raise InvalidInput(
@@ -176,6 +181,11 @@ def select_cells(
     if not cells:
         raise InvalidInput(f"the selection of {spec.name} is empty: name at least one {kind} and severity")
     return cells
+
+
+def expand_groups(names: Iterable[str], groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names, where the members of a group stand for its name."""
+    return tuple(dict.fromkeys(member for name in names for member in groups.get(name, (name,))))
 
 
 def list_cells(cells: Sequence[Cell]) -> str:

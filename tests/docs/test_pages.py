@@ -15,6 +15,8 @@ from robustbench_lite.results import Results
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+# Every command has it; the page about additions explains it.
+COMMON = {"--plugin"}
 # Of other programs, shown in examples.
 FOREIGN = {"--nproc-per-node"}
 HEADLINES = (
@@ -59,7 +61,11 @@ def command(name: str) -> click.Command:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_s_page_names_all_its_options(name: str) -> None:
-    assert options_of(command(name)) - set(OPTION.findall(text_of(name))) == set()
+    assert options_of(command(name)) - COMMON - set(OPTION.findall(text_of(name))) == set()
+
+
+def test_the_page_about_additions_names_the_option_that_every_command_has() -> None:
+    assert set(OPTION.findall(text_of("extending"))) >= COMMON
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

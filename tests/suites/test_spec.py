@@ -13,7 +13,7 @@ from robustbench_lite.suites import SUITES, Cell
 from robustbench_lite.suites.checksums import NPY_MD5
 from robustbench_lite.suites.official import ELSEWHERE, RESOURCES
 from robustbench_lite.suites.spec import perturbation_file, suite_spec
-from robustbench_lite.suites.suite import list_cells
+from robustbench_lite.suites.suite import list_cells, select_cells
 
 
 @pytest.mark.parametrize("spec", SUITES.values(), ids=str)
@@ -101,3 +101,16 @@ def test_cells_are_told_in_few_words() -> None:
     cells = [Cell("fog", s) for s in (1, 2, 3, 4, 5)] + [Cell("frost", 2), Cell("snow", 1), Cell("snow", 4)]
     assert list_cells(cells) == "fog 1-5, frost 2, snow 1+4"
     assert list_cells([suites.CLEAN]) == "clean"
+
+
+def test_the_name_of_a_group_selects_its_members_in_canonical_order() -> None:
+    cells = select_cells(SUITES["cifar10-c"], ["blur", "fog", "gaussian_noise"], [2])
+    names = ["gaussian_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "fog"]
+    assert [cell.name for cell in cells] == names
+    cells = select_cells(SUITES["imagenet-p"], ["digital", "tilt"], None)
+    assert [cell.name for cell in cells] == ["translate", "rotate", "tilt", "scale"]
+
+
+def test_an_unknown_name_is_compared_with_groups_too() -> None:
+    with pytest.raises(UnknownName, match="unknown corruption of cifar10-c 'noises'; did you mean noise"):
+        select_cells(SUITES["cifar10-c"], ["noises"], None)
