@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robustbench_lite.evaluation.evaluate import evaluate
     from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
     from robustbench_lite.models import load_model
+    from robustbench_lite.plugins import load_plugin, register
     from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
     from robustbench_lite.results import Results
     from robustbench_lite.suites import load_suite
@@ -28,8 +29,10 @@ _HOMES: Final = {
     "evaluate": "robustbench_lite.evaluation",
     "fourier_heatmap": "robustbench_lite.evaluation.fourier.heatmap",
     "load_model": "robustbench_lite.models",
+    "load_plugin": "robustbench_lite.plugins",
     "load_suite": "robustbench_lite.suites",
     "plot_fourier_heatmap": "robustbench_lite.report.fourier.heatmap",
+    "register": "robustbench_lite.plugins",
 }
 
 _SUBPACKAGES: Final = (
@@ -37,6 +40,7 @@ _SUBPACKAGES: Final = (
     "corruptions",
     "metrics",
     "models",
+    "plugins",
     "reference",
     "report",
     "suites",
@@ -49,8 +53,10 @@ __all__ = [
     "evaluate",
     "fourier_heatmap",
     "load_model",
+    "load_plugin",
     "load_suite",
     "plot_fourier_heatmap",
+    "register",
 ]
 
 

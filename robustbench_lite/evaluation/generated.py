@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from robustbench_lite import __version__
-from robustbench_lite.corruptions import CORRUPTIONS, corrupt
+from robustbench_lite.corruptions import CORRUPTIONS, PERTURBATIONS, corrupt
 from robustbench_lite.corruptions.digital import jpeg_round_trip
 from robustbench_lite.corruptions.frost import PHOTOGRAPHS, find_photographs
 from robustbench_lite.corruptions.perturbations import frame_count, perturb
@@ -21,7 +21,7 @@ from robustbench_lite.errors import InvalidInput
 from robustbench_lite.evaluation.own_corruptions import with_own
 from robustbench_lite.evaluation.resident import Resident, fits
 from robustbench_lite.evaluation.subset import read_at
-from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
+from robustbench_lite.plugins import corruption_digests
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Reader, Suite, SuiteSpec, select_cells
 
 STORED_QUALITY = 85
@@ -97,6 +97,8 @@ class _Source:
         digest = hashlib.sha256(f"{self._clean_fingerprint} {said}".encode())
         if not self._videos and any(CORRUPTIONS[cell.name].needs_photographs for cell in cells):
             digest.update(json.dumps(self._photographs).encode())
+        own = corruption_digests(dict.fromkeys(cell.name for cell in cells))
+        digest.update(json.dumps(own).encode() if own else b"")
         return digest.hexdigest()
 
     @functools.cached_property
@@ -193,7 +195,7 @@ class _Sequences:
         return torch.cat(videos).permute(0, 1, 3, 4, 2)
 
     def _sequences(self, images: torch.Tensor, indices: npt.NDArray[np.int64]) -> torch.Tensor:
-        harder_draws = self._cell.name in FIRST_FRAME_PERTURBATIONS
+        harder_draws = PERTURBATIONS[self._cell.name].against_first
         return perturb(
             images,
             self._cell.name,

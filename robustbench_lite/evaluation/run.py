@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 import torch
 
+from robustbench_lite import plugins
 from robustbench_lite.errors import DataError, ModelError
 from robustbench_lite.evaluation.inference import Scored, frames_of, run_cells
 from robustbench_lite.evaluation.prepared_model import (
@@ -78,6 +79,13 @@ class Run:
         """How the images were sampled, under "estimate"; nothing where all are evaluated."""
         sample = describe_sample(self.readers, self.settings.budget, self.settings.seed)
         return {} if sample is None else {"estimate": sample}
+
+    @cached_property
+    def additions(self) -> dict[str, object]:
+        """A user's own records and their digests, under "plugins"; nothing where there are none."""
+        names = {self.suite.spec.name, self.classifier.info.architecture}
+        records = plugins.provenance(names | {cell.name for cell in self.suite.cells})
+        return {"plugins": records} if records else {}
 
     def go(self, run_folder: str | Path | None, overwrite: bool) -> Results:
         """Check the model, run the cells that are not kept yet, and sum up."""
@@ -203,6 +211,7 @@ class Run:
             "precision": settings.amp or ("tf32" if settings.tf32 else "fp32"),
             "fuse": settings.fuse,
             "compile": settings.compile,
+            **plugins.identity((self.suite.spec.name, info.architecture)),
             "versions": {name: version for name, version in versions().items() if name != "python"},
         }
 
@@ -264,6 +273,7 @@ class Run:
                 "severities": sorted({cell.severity for cell in self.suite.cells}),
             },
             **self.estimate,
+            **self.additions,
         }
         summary = Summary({}, {}, {})
         if complete:

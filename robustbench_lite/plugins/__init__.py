@@ -9,6 +9,8 @@ as a part of the identity of every run.
 from robustbench_lite.plugins.loading import (
     ENTRY_POINTS,
     Plugin,
+    corruption_digests,
+    identity,
     load_installed_plugins,
     load_plugin,
     loaded_plugins,
@@ -19,6 +21,8 @@ from robustbench_lite.plugins.tables import register
 __all__ = [
     "ENTRY_POINTS",
     "Plugin",
+    "corruption_digests",
+    "identity",
     "load_installed_plugins",
     "load_plugin",
     "loaded_plugins",

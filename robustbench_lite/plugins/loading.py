@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 import types
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -140,6 +140,29 @@ def provenance(used: Collection[str] = ()) -> list[dict[str, Any]]:
         if kind == "score" or name in used
     ]
     return sorted(records, key=lambda record: (str(record["plugin"]), record["sha256"]))
+
+
+def identity(used: Collection[str] = ()) -> dict[str, dict[str, str]]:
+    """What was added, as a part of a run's identity: {"plugins": {name: digest}}; empty where nothing was.
+
+    Args:
+        used: as for `provenance`.
+    """
+    digests = {
+        str(record["plugin"] or record["adds"][0]): str(record["sha256"]) for record in provenance(used)
+    }
+    return {"plugins": digests} if digests else {}
+
+
+def corruption_digests(names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the records of those corruptions and perturbations that are not the package's own."""
+    every = {table.kind: table for table in tables()}
+    return {
+        name: _record_digest(every[kind].entries[name])
+        for kind in ("corruption", "perturbation")
+        for name in names
+        if name in every[kind].entries and name not in STATE.builtin[kind]
+    }
 
 
 def _run(execute: Callable[[], object], what: str, file: str | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import torch
 
+from robustbench_lite import plugins
 from robustbench_lite.augmix import overlapping_corruptions
 from robustbench_lite.errors import UnknownName
 from robustbench_lite.models import Classifier, load_model
@@ -130,6 +131,7 @@ def _train(
         "classes": dataset.classes,
         "image_size": list(dataset.train.size),
         "processes": team.world,
+        **plugins.identity((architecture,)),
         "overlap": list(overlapping_corruptions(recipe.all_ops)) if "all_ops" in method.uses else [],
     }
     if settings.tensorboard:

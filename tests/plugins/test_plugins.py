@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+import robustbench_lite as rb
 from robustbench_lite.corruptions import (
     CORRUPTIONS,
     PERTURBATIONS,
@@ -24,7 +26,7 @@ from robustbench_lite.corruptions import (
     corrupt,
     levels,
 )
-from robustbench_lite.errors import InvalidInput, PluginError
+from robustbench_lite.errors import DataError, InvalidInput, PluginError, UnknownName
 from robustbench_lite.plugins import (
     load_installed_plugins,
     load_plugin,
@@ -32,6 +34,7 @@ from robustbench_lite.plugins import (
     provenance,
     register,
 )
+from robustbench_lite.plugins.loading import _LOADED
 from robustbench_lite.suites import SUITES
 
 pytestmark = pytest.mark.usefixtures("tables_as_before")
@@ -338,3 +341,73 @@ def test_no_plugin_is_installed_with_the_package_itself() -> None:
         for entry in importlib.metadata.entry_points(group="robustbench_lite.plugins")
         if entry.module.startswith("robustbench_lite")
     ]
+
+
+# A plugin is part of the identity of a run.
+
+
+def brightness_model(images: torch.Tensor) -> torch.Tensor:
+    return images.mean((1, 2, 3))[:, None] * torch.arange(10.0) * 30
+
+
+def evaluated(folder: Path, **options: Any) -> Any:
+    return rb.evaluate(
+        brightness_model,
+        "custom-c",
+        clean_data=folder / "own.npz",
+        severities=[1],
+        force=True,
+        run_folder=folder / "run",
+        **options,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(12) % 10)
+    return tmp_path
+
+
+def test_a_corruption_that_a_suite_does_not_list_can_be_named_and_is_no_part_of_the_suite(
+    folder: Path,
+) -> None:
+    register("dropout", Corruption(dropout, FIVE))
+    results = evaluated(folder, corruptions=["dropout", "noise"])
+    assert list(results.by_name()) == ["gaussian_noise", "shot_noise", "impulse_noise", "dropout"]
+    assert "dropout" not in SUITES["imagenet-c"].names
+    assert "mean_error" not in results.summary
+    with pytest.raises(UnknownName, match="unknown corruption of custom-c 'dropouts'"):
+        evaluated(folder, corruptions=["dropouts"])
+
+
+def test_the_digest_of_a_plugin_is_recorded_and_another_plugin_is_another_run(folder: Path) -> None:
+    plugin = load_plugin(written(folder, DROPOUT))
+    results = evaluated(folder, corruptions=["dropout"])
+    assert results.provenance["plugins"] == [
+        {"plugin": "own.py", "sha256": plugin.sha256, "adds": ["corruption dropout"]}
+    ]
+    _LOADED.clear()
+    with pytest.raises(DataError, match=r"holds another run \(plugins: \{'own.py': '[0-9a-f]{64}'\} there"):
+        evaluated(folder, corruptions=["fog"])
+
+
+def test_a_run_without_additions_says_nothing_of_plugins(folder: Path) -> None:
+    register("dropout", Corruption(dropout, FIVE))
+    assert "plugins" not in evaluated(folder, corruptions=["contrast"]).provenance
+    assert "plugins" not in json.loads((folder / "run" / "run.json").read_text())["identity"]
+
+
+def test_a_changed_kernel_of_a_script_is_refused_in_the_same_run_folder(folder: Path) -> None:
+    register("dropout", Corruption(dropout, FIVE))
+    evaluated(folder, corruptions=["dropout"])
+    evaluated(folder, corruptions=["dropout", "contrast"])
+    register("dropout", Corruption(dropout, levels(share=(0.5,) * 5)), replace=True)
+    evaluated(folder, corruptions=["contrast"])
+    with pytest.raises(DataError, match="holds dropout 1 of other files than now"):
+        evaluated(folder, corruptions=["dropout"])
+
+
+def test_the_package_offers_registration_at_its_top() -> None:
+    assert rb.register is register
+    assert rb.load_plugin is load_plugin

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from robustbench_lite import plugins
 from robustbench_lite.corruptions.fourier import Layout, check_norm
 from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation.fourier.images import ImageSet, array_images, check_classes
@@ -224,6 +225,7 @@ class _Run:
             "precision": settings.amp or ("tf32" if settings.tf32 else "fp32"),
             "fuse": settings.fuse,
             "compile": settings.compile,
+            **plugins.identity((info.architecture,)),
             "torch": torch.__version__,
         }
 
