@@ -13,20 +13,22 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_lite.errors import DataError, IncompleteResults, InvalidInput
+from robustbench_lite.reference.suites import SUITES, custom_spec
+from robustbench_lite.scores import ESTIMATED as ESTIMATED
+from robustbench_lite.scores import Presentation, presentation
+from robustbench_lite.suite_spec import Kind, SuiteSpec
 
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULTS_FILE = "results.json"
 CELLS_FILE = "cells.csv"
-ESTIMATED = "estimated_"
-"""Begins the name of every headline score that was estimated from a part of the images."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,8 @@ class Results:
     """One model on one suite.
 
     Attributes:
-        suite: name of the suite, for example "imagenet-c".
-        kind: "corruption", "perturbation" or "clean".
-        protocol: input protocol by name.
+        spec: The suite's record: its lists, groups, headings and baseline as they were used.
+        protocol: The name of the input protocol.
         cells: scores cell by cell, in the suite's order.
         summary: headline scores as fractions: `clean_error`, `mean_error`, `mce`, `relative_mce`, `mfp`,
             `mfr`, `mt5d`, `rms_calibration_error`, `brier_score` and others, where they are defined;
@@ -72,11 +73,11 @@ class Results:
         choices: the definition behind each score where papers or scripts differ.
         provenance: the model, the data, the software and the hardware.
         missing: cells that the suite has and this run has not, as "name/severity".
-        complete: whether every cell that the run asked for has been scored.
+        complete: Whether every cell that the run asked for has been scored.
+        shown: How scores are printed that a plugin brought along, by their names.
     """
 
-    suite: str
-    kind: str
+    spec: SuiteSpec
     protocol: str
     cells: tuple[CellResult, ...]
     summary: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +86,21 @@ class Results:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     complete: bool = True
+    shown: Mapping[str, Presentation] = field(default_factory=dict)
+
+    @property
+    def suite(self) -> str:
+        """The name of the suite, for example "imagenet-c"."""
+        return self.spec.name
+
+    @property
+    def kind(self) -> Kind:
+        """What the suite holds: "corruption", "perturbation" or "clean"."""
+        return self.spec.kind
+
+    def presentation(self, key: str) -> Presentation:
+        """How a headline of `summary`, or a score of a cell, is printed."""
+        return presentation(key, self.shown)
 
     @property
     def partial(self) -> bool:
@@ -144,6 +160,7 @@ class Results:
             "schema_version": SCHEMA_VERSION,
             "suite": self.suite,
             "kind": self.kind,
+            "spec": self.spec.to_dict(),
             "protocol": self.protocol,
             "complete": self.complete,
             "partial": self.partial,
@@ -153,6 +170,7 @@ class Results:
             "choices": dict(self.choices),
             "provenance": dict(self.provenance),
             "cells": [cell.to_dict() for cell in self.cells],
+            "shown": {name: asdict(one) for name, one in self.shown.items()},
         }
         return json.dumps(record, indent=2, allow_nan=False) + "\n"
 
@@ -165,13 +183,15 @@ class Results:
         """
         try:
             record = json.loads(text)
-            if record["schema_version"] != SCHEMA_VERSION:
+            if record["schema_version"] not in (1, SCHEMA_VERSION):
                 raise DataError(
-                    f"results of schema version {record['schema_version']}; this one reads {SCHEMA_VERSION}"
+                    f"results of schema version {record['schema_version']}; this version reads 1 and "
+                    f"{SCHEMA_VERSION}"
                 )
+            if record["schema_version"] == 1:
+                record = {**record, "spec": _spec_of_schema_1(record).to_dict()}
             return cls(
-                suite=record["suite"],
-                kind=record["kind"],
+                spec=SuiteSpec.from_dict(record["spec"]),
                 protocol=record["protocol"],
                 cells=tuple(CellResult.from_dict(cell) for cell in record["cells"]),
                 summary=record["summary"],
@@ -180,6 +200,7 @@ class Results:
                 provenance=record["provenance"],
                 missing=tuple(record["missing"]),
                 complete=record["complete"],
+                shown={name: Presentation(**one) for name, one in record.get("shown", {}).items()},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"not a results record ({type(error).__name__}: {error})") from error
@@ -234,7 +255,7 @@ class Results:
         return f"{_percent(low)} to {_percent(high)}"
 
     def _cells_html(self) -> str:
-        score = "flip_probability" if self.kind == "perturbation" else "error"
+        score = self.spec.cell_score
         rows = ""
         for name, values in self.by_name(score).items():
             cells = "".join(f"<td>{_percent(value)}</td>" for value in values)
@@ -242,6 +263,19 @@ class Results:
         return (
             f"<table><caption>{score}, % by severity</caption><tbody>{rows}</tbody></table>" if rows else ""
         )
+
+
+def _spec_of_schema_1(record: Mapping[str, Any]) -> SuiteSpec:
+    """The suite's record of results that name their suite alone, as version 0.1.0 wrote them."""
+    data = record["provenance"].get("data") or {}
+    spec = SUITES.get(record["suite"])
+    if spec is None:
+        classes = int((record["provenance"].get("model") or {}).get("num_classes") or 0)
+        spec = replace(
+            custom_spec(record["kind"], classes, 0, int(data.get("images") or 0)), name=record["suite"]
+        )
+    chosen = record["choices"].get("perturbation_list", spec.test_list)
+    return spec.with_test_list(chosen) if spec.test_lists else spec
 
 
 def _percent(value: float) -> str:

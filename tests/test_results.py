@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from robustbench_lite.errors import DataError, IncompleteResults, InvalidInput
+from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.results import CellResult, Results, cells_csv, check_finite, write_atomically
 
 RESULTS = Results(
-    suite="cifar10-c",
-    kind="corruption",
+    spec=SUITES["cifar10-c"],
     protocol="official",
     cells=(
         CellResult("clean", 0, 10, {"error": 0.1}),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from robustbench_lite import reference
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.evaluation.influence import Headline, own_group
 from robustbench_lite.evaluation.paired_tests import Pair, holm, judged
@@ -14,7 +13,7 @@ from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.summary import Scores, headlines
 from robustbench_lite.report.tables.comparison import Comparison
 from robustbench_lite.results import Results
-from robustbench_lite.suites import CLEAN, SUITES, Cell, custom_spec
+from robustbench_lite.suites import CLEAN, Cell
 
 FEW_IMAGES: Final = 200
 
@@ -40,8 +39,7 @@ def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, se
     if reasons:
         raise InvalidInput("these runs can't be compared: " + "; ".join(reasons))
     a, b = (_scores(run, Path(place)) for run, place in zip(runs, (first, second), strict=True))
-    chosen = runs[0].choices.get("perturbation_list", "snow")
-    heads = [headlines(one, chosen, means=not runs[0].missing)[0] for one in (a, b)]
+    heads = [headlines(one, means=not runs[0].missing)[0] for one in (a, b)]
     rows = _pairs(_by_name(a), _by_name(b))
     found = judged([*rows, *_pairs(*heads)], _populations(runs[0], a), replicates, seed)
     return Comparison(
@@ -62,7 +60,8 @@ def obstacles(first: Results, second: Results) -> list[str]:
         for what, of_first, of_second in (
             ("suites", first.suite, second.suite),
             ("input protocols", first.protocol, second.protocol),
-            ("perturbation lists", _list(first), _list(second)),
+            ("test names", first.spec.test, second.spec.test),
+            ("baselines", _baseline_name(first), _baseline_name(second)),
         )
         if of_first != of_second
     ]
@@ -99,8 +98,8 @@ def _files(record: Mapping[str, Any]) -> str:
     return f"{record.get('root', 'unknown')} ({made}; fingerprint {str(record.get('fingerprint'))[:8]})"
 
 
-def _list(run: Results) -> str:
-    return run.choices.get("perturbation_list", "")
+def _baseline_name(run: Results) -> str:
+    return run.spec.baseline.name if run.spec.baseline is not None else "none"
 
 
 def _sample(run: Results) -> str:
@@ -121,9 +120,8 @@ def _scores(run: Results, place: Path) -> Scores:
                 "`robust eval` keeps in the run folder"
             )
         columns[cell] = found
-    spec = SUITES.get(run.suite) or custom_spec(run.kind, 0, 0, 0)  # type: ignore[arg-type]
     results = {Cell(one.name, one.severity): one for one in run.cells}
-    return Scores(spec, columns, results, sampled=run.estimate is not None)
+    return Scores(run.spec, columns, results, sampled=run.estimate is not None)
 
 
 def _populations(run: Results, scores: Scores) -> dict[str, int] | None:
@@ -135,27 +133,28 @@ def _populations(run: Results, scores: Scores) -> dict[str, int] | None:
 
 
 def _row_score(run: Results) -> str:
-    if run.kind == "perturbation":
-        return "FR" if run.suite == "imagenet-p" else "flip_probability"
-    return "CE" if run.suite == "imagenet-c" else "error"
+    if run.spec.baseline is None:
+        return run.spec.cell_score
+    return "FR" if run.kind == "perturbation" else "CE"
 
 
 def _by_name(scores: Scores) -> dict[str, Headline]:
     """Each corruption's error over its severities (CE with a baseline), each perturbation's flips."""
-    found: dict[str, Headline] = {}
+    rows: dict[str, Headline] = {}
     for name in dict.fromkeys(cell.name for cell in scores.cells):
         cells = [cell for cell in scores.cells if cell.name == name]
-        if scores.spec.kind == "perturbation":
-            below = reference.baseline("imagenet-p").get(name) if scores.spec.name == "imagenet-p" else 1.0
-            for cell in cells:
-                title = name if cell.severity == 1 else f"{name} (difficulty {cell.severity})"
-                if below is not None and (below == 1.0 or cell.severity == 1):
-                    found[title] = scores.mean({cell: 1 / below}, "flip_probability")
-        else:
-            below = reference.baseline_means().get(name) if scores.spec.name == "imagenet-c" else 1.0
-            if below is not None:
-                found[name] = scores.mean(dict.fromkeys(cells, 1 / (len(cells) * below)), "error")
-    return found
+        baseline = scores.spec.baseline
+        divisor = 1.0 if baseline is None else baseline.mean(name)
+        if divisor is None:
+            continue
+        if scores.spec.kind != "perturbation":
+            rows[name] = scores.mean(dict.fromkeys(cells, 1 / (len(cells) * divisor)), "error")
+            continue
+        for cell in cells:
+            title = name if cell.severity == 1 else f"{name} (difficulty {cell.severity})"
+            if baseline is None or cell.severity == 1:
+                rows[title] = scores.mean({cell: 1 / divisor}, "flip_probability")
+    return rows
 
 
 def _pairs(first: Mapping[str, Headline], second: Mapping[str, Headline]) -> list[Pair]:

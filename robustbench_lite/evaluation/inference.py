@@ -23,6 +23,7 @@ from robustbench_lite.metrics import streaming
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, check_finite
 from robustbench_lite.runtime import Processes
+from robustbench_lite.scores import scores_of
 from robustbench_lite.suites import Cell, Reader
 
 _READ_AHEAD = 2
@@ -114,21 +115,15 @@ def _keep(scored: Scored, cell: Cell, columns: Columns, progress: Progress) -> N
 
 def score(cell: Cell, columns: Columns) -> CellResult:
     """The scores of one cell from its per-example columns."""
+    count = len(next(iter(columns.values())))
     if "flips" in columns:
-        names = {
-            "flips": "flip_probability",
-            "top5_distance": "top5_distance",
-            "zipf_distance": "zipf_distance",
-        }
-        scores = {
-            name: float(columns[key].mean(dtype=np.float64)) for key, name in names.items() if key in columns
-        }
+        scores = scores_of(columns, count)
         scores["frames"] = columns["predictions"].shape[1]
     else:
         scores = streaming.scores_from_columns(columns)
         del scores["n"]
     check_finite(scores, f"{cell.name}/{cell.severity}")
-    return CellResult(cell.name, cell.severity, len(next(iter(columns.values()))), scores)
+    return CellResult(cell.name, cell.severity, count, scores)
 
 
 def _run_share(

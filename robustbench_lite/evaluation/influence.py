@@ -14,36 +14,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from robustbench_lite import metrics
 from robustbench_lite.evaluation.store import Columns
-from robustbench_lite.metrics.ranks import TOP
 from robustbench_lite.results import CellResult
+from robustbench_lite.scores import SCORES
 from robustbench_lite.suites import CLEAN, Cell
 
 _Array = np.ndarray[Any, Any]
-
-LARGEST: Final[Mapping[str, float]] = {
-    "error": 1.0,
-    "top5_error": 1.0,
-    "flip_probability": 1.0,
-    "top_label_brier_score": 1.0,
-    "brier_score": 2.0,
-    "nll": math.inf,
-    "top5_distance": math.inf,
-}
-"""Scores that are means over images, which a sample can therefore estimate, and the most that each can be."""
-
-_COLUMN_OF: Final[Mapping[str, str]] = {
-    "brier_score": "brier",
-    "flip_probability": "flips",
-    "nll": "nll",
-    "top5_distance": "top5_distance",
-    "zipf_distance": "zipf_distance",
-}
 
 
 @dataclass(frozen=True)
@@ -86,9 +67,10 @@ def weighted_mean(
         score: name of the score in a cell.
         apart: each cell has images of its own, put in the order of their classes.
     """
+    entry = SCORES[score]
     influence: dict[str, _Array] = {}
     for cell, weight in weights.items():
-        values = weight * _influence(columns[cell], score)
+        values = weight * entry.influence_of(columns[cell])
         group = _group(cell, columns)
         if apart:
             group = own_group(cell)
@@ -97,7 +79,7 @@ def weighted_mean(
     value = sum(weight * results[cell].scores[score] for cell, weight in weights.items())
     if min(weights.values()) < 0:
         return Headline(value, influence)
-    return Headline(value, influence, LARGEST.get(score, math.inf) * sum(weights.values()), 0.0)
+    return Headline(value, influence, entry.largest * sum(weights.values()), 0.0)
 
 
 def deviations(headlines: Sequence[Headline], replicates: int, seed: int) -> _Array:
@@ -177,28 +159,3 @@ def _by_class(columns: Columns) -> _Array:
         return np.arange(len(next(iter(columns.values()))))
     order: _Array = np.argsort(columns["label"], kind="stable")
     return order
-
-
-def _influence(columns: Columns, score: str) -> _Array:
-    if score in _COLUMN_OF:
-        return _centred(columns[_COLUMN_OF[score]].astype(np.float64))
-    correct = columns["prediction"] == columns["label"]
-    confidence = columns["confidence"].astype(np.float64)
-    if score == "error":
-        values = 1.0 - correct
-    elif score == "top5_error":
-        values = 1.0 * (columns["label_rank"] >= TOP)
-    elif score == "top_label_brier_score":
-        values = (confidence - correct) ** 2
-    elif score == "expected_calibration_error":
-        values = metrics.expected_calibration_influence(confidence, correct)
-    else:
-        released = score == "rms_calibration_error_released"
-        squares = metrics.rms_calibration_influence(confidence, correct, drop_last_bin=released)
-        values = squares / (2 * math.sqrt(max(squares.mean(), np.finfo(np.float64).tiny)))
-    return _centred(values)
-
-
-def _centred(values: _Array) -> _Array:
-    centred: _Array = values - values.mean()
-    return centred

@@ -34,6 +34,8 @@ from robustbench_lite.models import Classifier, Ensemble
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
+from robustbench_lite.scores import own_presentations
+from robustbench_lite.suite_spec import SuiteSpec
 from robustbench_lite.suites import CLEAN, SUITES, Cell, Reader, Suite
 
 _SAMPLE: Final = 64
@@ -58,6 +60,12 @@ class Run:
     progress: Progress
     warnings: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+
+    @cached_property
+    def spec(self) -> SuiteSpec:
+        """The suite's record with the test names in use."""
+        spec = self.suite.spec
+        return spec.with_test_list(self.settings.perturbation_list) if spec.test_lists else spec
 
     @cached_property
     def data(self) -> dict[str, object]:
@@ -253,7 +261,7 @@ class Run:
 
     def results(self, scored: Scored, facts: Mapping[str, Any], *, complete: bool) -> Results:
         """The record of what has been scored; only a complete one carries headline scores."""
-        spec, settings = self.suite.spec, self.settings
+        settings = self.settings
         missing = tuple(f"{cell.name}/{cell.severity}" for cell in self.suite.missing)
         speed = {"images": scored.images, "seconds": round(scored.seconds, 3)}
         provenance = {
@@ -278,7 +286,7 @@ class Run:
         summary = Summary({}, {}, {})
         if complete:
             summary = summarise(
-                spec,
+                self.spec,
                 scored.columns,
                 scored.results,
                 settings,
@@ -286,8 +294,7 @@ class Run:
                 populations=populations(self.readers),
             )
         return Results(
-            suite=spec.name,
-            kind=spec.kind,
+            spec=self.spec,
             protocol=self.suite.protocol,
             cells=tuple(scored.results[cell] for cell in self.readers if cell in scored.results),
             summary=summary.scores,
@@ -296,4 +303,5 @@ class Run:
             provenance=json.loads(json.dumps(provenance)),
             missing=missing,
             complete=complete,
+            shown=own_presentations({name for cell in scored.results.values() for name in cell.scores}),
         )

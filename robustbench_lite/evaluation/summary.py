@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustbench_lite import metrics, reference
+from robustbench_lite import metrics
 from robustbench_lite.evaluation.influence import (
-    LARGEST,
     Headline,
     clean_is_paired,
     deviations,
@@ -20,20 +19,15 @@ from robustbench_lite.evaluation.influence import (
 )
 from robustbench_lite.evaluation.settings import Settings
 from robustbench_lite.evaluation.store import Columns
-from robustbench_lite.reference.names import PERTURBATION_LISTS, SEVERITIES
-from robustbench_lite.results import ESTIMATED, CellResult
-from robustbench_lite.suites import CLEAN, Cell, SuiteSpec
+from robustbench_lite.results import CellResult
+from robustbench_lite.scores import CLEAN_PREFIX, DIFFICULTY, ESTIMATED, SCORES, SELECTED
+from robustbench_lite.suite_spec import Baseline, SuiteSpec
+from robustbench_lite.suites import CLEAN, Cell
 
-_MEANS = {
-    "error": "mean_error",
-    "top5_error": "top5_error",
-    "rms_calibration_error": "rms_calibration_error",
-    "rms_calibration_error_released": "rms_calibration_error_released",
-    "expected_calibration_error": "expected_calibration_error",
-    "brier_score": "brier_score",
-    "top_label_brier_score": "top_label_brier_score",
-    "nll": "nll",
-}
+RELATIVE_KEYS = {"mce": "relative_mce", "baseline_mce": "baseline_relative_mce"}
+"""The normalised mean -> its relative form."""
+
+FLIP_MEAN = "mean_flip_probability"
 
 
 @dataclass(frozen=True)
@@ -72,11 +66,13 @@ class Scores:
 
     def means(self, cells: Iterable[Cell]) -> dict[str, str]:
         """Scores whose mean over these cells is a headline -> that headline's name."""
-        held = [self.results[cell].scores for cell in cells]
+        of_cells = [self.results[cell].scores for cell in cells]
         return {
-            name: title
-            for name, title in _MEANS.items()
-            if (not self.sampled or name in LARGEST) and all(name in scores for scores in held)
+            name: score.headline
+            for name, score in SCORES.items()
+            if score.headline is not None
+            and (score.is_mean or not self.sampled)
+            and all(name in scores for scores in of_cells)
         }
 
 
@@ -100,7 +96,7 @@ def summarise(
         populations: images that each cell has, where only a sample of them was evaluated.
     """
     scores = Scores(spec, columns, results, sampled=populations is not None)
-    found, choices = headlines(scores, settings.perturbation_list, means=means)
+    found, choices = headlines(scores, means=means)
     if populations is not None:
         return _estimated(found, choices, populations)
     choices["calibration"] = (
@@ -120,22 +116,18 @@ def summarise(
     return Summary({name: headline.value for name, headline in found.items()}, intervals, choices)
 
 
-def headlines(
-    scores: Scores, perturbation_list: str, *, means: bool = True
-) -> tuple[dict[str, Headline], dict[str, str]]:
+def headlines(scores: Scores, *, means: bool = True) -> tuple[dict[str, Headline], dict[str, str]]:
     """The headline scores by name, and the definitions chosen for them."""
     choices = {"mean": "severities and corruptions weigh the same; validation corruptions never enter"}
     found: dict[str, Headline] = {}
     if CLEAN in scores.columns:
-        found = {f"clean_{name}": scores.mean({CLEAN: 1.0}, name) for name in scores.means([CLEAN])}
+        means_of_clean = scores.means([CLEAN])
+        found = {CLEAN_PREFIX + name: scores.mean({CLEAN: 1.0}, name) for name in means_of_clean}
     if means and scores.cells:
-        more, said = (
-            _perturbations(scores, perturbation_list)
-            if scores.spec.kind == "perturbation"
-            else _corruptions(scores)
-        )
-        found |= more
-        choices |= said
+        of_suite = _perturbations if scores.spec.kind == "perturbation" else _corruptions
+        suite_headlines, suite_choices = of_suite(scores)
+        found |= suite_headlines
+        choices |= suite_choices
     choices["brier"] = (
         "brier_score sums over classes (0 to 2); top_label_brier_score is the paper's binary score"
     )
@@ -164,70 +156,80 @@ def _estimated(
 def _corruptions(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
     spec, cells = scores.spec, scores.cells
     wanted = [Cell(name, severity) for name in spec.test for severity in spec.severities]
-    whole = set(wanted) <= set(cells)
-    chosen = wanted if whole else cells
-    equal = dict.fromkeys(chosen, 1 / len(chosen))
-    prefix = "" if whole else "selected_"
-    found = {prefix + title: scores.mean(equal, name) for name, title in scores.means(chosen).items()}
-    choices = {"mean_error": "unnormalised mean over 15 test corruptions x 5 severities"}
-    if not whole:
-        names = list(dict.fromkeys(cell.name for cell in cells))
-        severities = sorted({cell.severity for cell in cells})
-        return found, {"selected_mean_error": f"mean over {', '.join(names)} at severities {severities} only"}
-    if spec.name != "imagenet-c":
+    if not set(wanted) <= set(cells):
+        return _selection(scores)
+    equal = dict.fromkeys(wanted, 1 / len(wanted))
+    found = {title: scores.mean(equal, name) for name, title in scores.means(wanted).items()}
+    choices = {"mean_error": replace(spec, baseline=None).mean.definition}
+    if spec.baseline is None:
         return found, choices
-    baseline = reference.baseline("imagenet-c")
-    weights = {
-        Cell(name, severity): 1 / (len(spec.test) * sum(baseline[name]))
-        for name in spec.test
-        for severity in SEVERITIES
-    }
-    found["mce"] = scores.mean(weights, "error")
-    choices["mce"] = (
-        "AlexNet-normalised: ratio of sums over severities, mean of 15; the authors' AlexNet errors"
+    mean = spec.mean
+    found[mean.key] = scores.mean(_normalised(spec, spec.baseline, 0.0), "error")
+    choices[mean.key] = mean.definition
+    if CLEAN not in scores.columns or spec.baseline.clean_error is None:
+        return found, choices
+    relative = RELATIVE_KEYS[mean.key]
+    if not (scores.sampled or clean_is_paired(scores.columns)):
+        choices[relative] = "left out: the clean images are not those of the corrupted cells"
+        return found, choices
+    weights = _normalised(spec, spec.baseline, spec.baseline.clean_error)
+    weights[CLEAN] = -sum(weights.values())
+    found[relative] = scores.mean(weights, "error")
+    choices[relative] = (
+        f"degradation over clean, divided by {spec.baseline.name}'s (clean error {spec.baseline.clean_error})"
     )
-    if CLEAN in scores.columns and not (scores.sampled or clean_is_paired(scores.columns)):
-        choices["relative_mce"] = "left out: the clean images are not those of the corrupted cells"
-    elif CLEAN in scores.columns:
-        clean_error = reference.baseline_clean_error()
-        relative = {
-            Cell(name, severity): 1 / (len(spec.test) * (sum(baseline[name]) - len(SEVERITIES) * clean_error))
-            for name in spec.test
-            for severity in SEVERITIES
-        }
-        relative[CLEAN] = -sum(relative.values())
-        found["relative_mce"] = scores.mean(relative, "error")
-        choices["relative_mce"] = f"degradation over clean, divided by AlexNet's (clean error {clean_error})"
     return found, choices
 
 
-def _perturbations(scores: Scores, perturbation_list: str) -> tuple[dict[str, Headline], dict[str, str]]:
+def _selection(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
+    """Plain means over the cells that were asked for, under names that say so."""
     cells = scores.cells
-    names = PERTURBATION_LISTS[perturbation_list]
+    equal = dict.fromkeys(cells, 1 / len(cells))
+    found = {SELECTED + title: scores.mean(equal, name) for name, title in scores.means(cells).items()}
+    names = ", ".join(dict.fromkeys(cell.name for cell in cells))
+    severities = sorted({cell.severity for cell in cells})
+    return found, {"selected_mean_error": f"mean over {names} at severities {severities} only"}
+
+
+def _normalised(spec: SuiteSpec, baseline: Baseline, clean_error: float) -> dict[Cell, float]:
+    """Weights of the cells' errors in the mean of (errors / the baseline's errors above its clean error)."""
+    count = len(spec.severities)
+    return {
+        Cell(name, severity): 1 / (len(spec.test) * (baseline.total(name, count) - count * clean_error))
+        for name in spec.test
+        for severity in spec.severities
+    }
+
+
+def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
+    cells, spec = scores.cells, scores.spec
+    plain = replace(spec, baseline=None).mean
     found: dict[str, Headline] = {}
-    choices = {"perturbation_list": perturbation_list}
-    whole = False
+    choices = {"perturbation_list": spec.test_list} if spec.test_list and spec.published else {}
     for difficulty in sorted({cell.severity for cell in cells}):
-        wanted = [Cell(name, difficulty) for name in names]
+        wanted = [Cell(name, difficulty) for name in spec.test]
         if not set(wanted) <= set(cells):
             continue
-        whole = True
-        suffix = "" if difficulty == 1 else f"_difficulty_{difficulty}"
+        suffix = "" if difficulty == 1 else f"{DIFFICULTY}{difficulty}"
         equal = dict.fromkeys(wanted, 1 / len(wanted))
-        found["mfp" + suffix] = scores.mean(equal, "flip_probability")
-        choices["mfp" + suffix] = f"mean flip probability over the ten perturbations with {perturbation_list}"
-        if all("top5_distance" in scores.columns[cell] for cell in wanted):
-            found["mt5d" + suffix] = scores.mean(equal, "top5_distance")
-            choices["mt5d" + suffix] = "unnormalised mean of the top-5 distance: AlexNet's are not published"
-        if scores.spec.name == "imagenet-p" and difficulty == 1:
-            baseline = reference.baseline("imagenet-p")
-            weights = {Cell(name, 1): 1 / (len(names) * baseline[name]) for name in names}
-            found["mfr"] = scores.mean(weights, "flip_probability")
-            choices["mfr"] = f"flip probability over AlexNet's, mean of the ten with {perturbation_list}"
-    if not whole:
+        found[plain.key + suffix] = scores.mean(equal, "flip_probability")
+        choices[plain.key + suffix] = plain.definition
+        for name, title in scores.means(wanted).items():
+            found[title + suffix] = scores.mean(equal, name)
+            if title == "mt5d":
+                choices[title + suffix] = (
+                    "unnormalised mean of the top-5 distance: AlexNet's are not published"
+                )
+        if spec.baseline is not None and difficulty == 1:
+            weights = {
+                Cell(name, 1): 1 / (len(spec.test) * spec.baseline.total(name, 1)) for name in spec.test
+            }
+            found[spec.mean.key] = scores.mean(weights, "flip_probability")
+            choices[spec.mean.key] = spec.mean.definition
+    if not found:
         equal = dict.fromkeys(cells, 1 / len(cells))
-        found["selected_mfp"] = scores.mean(equal, "flip_probability")
-        choices["selected_mfp"] = f"mean over {', '.join(map(str, cells))} only"
+        found[SELECTED + FLIP_MEAN] = scores.mean(equal, "flip_probability")
+        choices[SELECTED + FLIP_MEAN] = f"mean over {', '.join(map(str, cells))} only"
     return found, choices
 
 

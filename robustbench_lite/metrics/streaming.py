@@ -14,14 +14,16 @@ import numpy as np
 import torch
 
 from robustbench_lite.errors import InvalidInput, ModelError
-from robustbench_lite.metrics import calibration, ranks
+from robustbench_lite.metrics import ranks
 from robustbench_lite.metrics.flips import check_pairs, paired_frames
 from robustbench_lite.metrics.inputs import Numbers, class_indices, confidences_and_correct, float64_tensor
+from robustbench_lite.scores import scores_of
 
 MANY_CLASSES = 20
 """With more classes than these the five best of an image say something, and its label's rank is kept."""
 
 _MARKERS = ("confidence", "zipf_distance")
+_READ = frozenset(("prediction", "label", "confidence", "nll", "brier", "label_rank"))
 
 
 def classification_columns(
@@ -164,25 +166,17 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
     if len(lengths) != 1:
         raise InvalidInput(f"columns and labels of one cell must have one length, but have {sorted(lengths)}")
     confidence, right = confidences_and_correct(columns["confidence"], predicted == truth)
-    wrong = len(right) - int(right.sum())
-    scores = {
-        "n": len(right),
-        "n_wrong": wrong,
-        "error": wrong / len(right),
-        "mean_confidence": float(confidence.mean()),
-        "rms_calibration_error": calibration.rms_calibration_error(confidence, right),
-        "expected_calibration_error": calibration.expected_calibration_error(confidence, right),
-        "brier_score": float(brier.mean()),
-        "top_label_brier_score": float(((confidence - right) ** 2).mean()),
-        "nll": float(nll.mean()),
+    arrays = {name: np.asarray(values) for name, values in columns.items() if name not in _READ}
+    arrays |= {
+        "prediction": predicted.numpy(),
+        "label": truth.numpy(),
+        "confidence": confidence,
+        "nll": nll.cpu().numpy(),
+        "brier": brier.cpu().numpy(),
     }
-    if len(right) >= 2 * calibration.BIN_SIZE:
-        released = calibration.rms_calibration_error(confidence, right, drop_last_bin=True)
-        scores["rms_calibration_error_released"] = released
     if "label_rank" in columns:
-        ranked = class_indices(columns["label_rank"], "label_rank", ndim=1)
-        scores["top5_error"] = float((ranked >= ranks.TOP).double().mean())
-    return scores
+        arrays["label_rank"] = class_indices(columns["label_rank"], "label_rank", ndim=1).cpu().numpy()
+    return {"n": len(right), **scores_of(arrays, len(right))}
 
 
 def _marked(column: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Literal, overload
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.reference.files import read_rows
 from robustbench_lite.reference.names import TEST_CORRUPTIONS
+from robustbench_lite.suite_spec import Baseline
 
 _UNNORMALIZED = ("cifar10-c", "cifar100-c", "tiny-imagenet-c", "cifar10-p", "cifar100-p", "tiny-imagenet-p")
 
@@ -41,6 +42,33 @@ def baseline(suite: str) -> dict[str, tuple[float, ...]] | dict[str, float]:
     if suite in _UNNORMALIZED:
         raise InvalidInput(f"{suite} is not normalised by a baseline: its mean is over plain errors")
     raise UnknownName("suite with a baseline", suite, ("imagenet-c", "imagenet-p"))
+
+
+@functools.cache
+def alexnet_imagenet_c() -> Baseline:
+    """Return AlexNet's errors on ImageNet-C as a suite's baseline; of the validation corruptions, the means.
+
+    Source: as `baseline` and `baseline_means`; its clean error as `baseline_clean_error`.
+    """
+    errors = dict(_alexnet_imagenet_c())
+    extra = {name: (mean,) for name, mean in baseline_means().items() if name not in errors}
+    return Baseline(
+        name="AlexNet",
+        values=errors | extra,
+        clean_error=baseline_clean_error(),
+        source="Hendrycks & Dietterich 2019",
+        published=True,
+    )
+
+
+@functools.cache
+def alexnet_imagenet_p() -> Baseline:
+    """Return AlexNet's flip probabilities on ImageNet-P as a suite's baseline.
+
+    Source: as `baseline`.
+    """
+    values = {name: (value,) for name, value in _alexnet_imagenet_p().items()}
+    return Baseline("AlexNet", values, source="Hendrycks & Dietterich 2019", published=True)
 
 
 def baseline_means() -> dict[str, float]:

@@ -8,7 +8,8 @@ from typing import Final
 
 from robustbench_lite.errors import UnknownName
 from robustbench_lite.reference.files import read_rows
-from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
+from robustbench_lite.reference.suites import SUITES
+from robustbench_lite.suite_spec import SuiteSpec
 
 PAPERS: Final[Mapping[str, str]] = {
     "augmix": "Hendrycks et al., AugMix, ICLR 2020 (arXiv 1912.02781)",
@@ -59,27 +60,33 @@ _OTHER: Final[Mapping[str, str]] = {
 }
 
 
-def published_rows(suite: str, *, paper: str | None = "augmix") -> tuple[PublishedRow, ...]:
+def published_rows(suite: SuiteSpec | str, *, paper: str | None = "augmix") -> tuple[PublishedRow, ...]:
     """Return the published rows for a suite, in the papers' order; none is an empty tuple.
 
+    A suite with other test names, or another baseline, than the published one has no rows.
+
     Args:
-        suite: name of the suite, for example "imagenet-c".
-        paper: key of `PAPERS`; None for all of them.
+        suite: The record of the suite, or the name of an official one.
+        paper: A key of `PAPERS`; None for all of them.
 
     Raises:
-        UnknownName: no such paper.
+        UnknownName: no such paper, or no official suite of that name.
 
     Source: the `source` of each row; AugMix (arXiv 1912.02781), Tables 1 to 6, by default.
     """
     if paper is not None and paper not in PAPERS:
         raise UnknownName("paper", paper, PAPERS)
-    perturbations = suite.endswith("-p")
-    file = "published_perturbations.csv" if perturbations else "published_corruptions.csv"
-    names = TEST_PERTURBATIONS if perturbations else TEST_CORRUPTIONS
+    if isinstance(suite, str):
+        if suite not in SUITES:
+            raise UnknownName("suite", suite, SUITES)
+        return published_rows(SUITES[suite], paper=paper)
+    if not suite.published or (suite.baseline is not None and not suite.baseline.published):
+        return ()
     return tuple(
-        _row(record, names)
+        _row(record, suite.names)
+        for file in ("published_corruptions.csv", "published_perturbations.csv")
         for record in read_rows(file)
-        if record["suite"] == suite and paper in (None, record["paper"])
+        if record["suite"] == suite.name and paper in (None, record["paper"])
     )
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from robustbench_lite.reference.suites import custom_spec
+from robustbench_lite.suite_spec import OWN as CUSTOM
 from robustbench_lite.suites.spec import CLEAN, SUITES, Cell, SuiteSpec, suite_spec
 
 if TYPE_CHECKING:
     from robustbench_lite.suites.cifar_batches import load_cifar_train
-    from robustbench_lite.suites.custom import CUSTOM, custom_spec, load_custom
+    from robustbench_lite.suites.custom import load_custom
     from robustbench_lite.suites.load import load_suite
     from robustbench_lite.suites.protocols import PROTOCOLS
     from robustbench_lite.suites.suite import ImageFiles, Reader, Suite, select_cells
 
 # Reading needs torch; listing suites and downloading their files does not, and must start fast.
 _HOMES: Final = {
-    "CUSTOM": "custom",
     "PROTOCOLS": "protocols",
     "ImageFiles": "suite",
     "Reader": "suite",
     "Suite": "suite",
-    "custom_spec": "custom",
     "load_cifar_train": "cifar_batches",
     "load_custom": "custom",
     "load_suite": "load",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from robustbench_lite.errors import DataError, InvalidInput
+from robustbench_lite.reference.suites import custom_spec
 from robustbench_lite.suites.cifar import ArrayReader
 from robustbench_lite.suites.cifar_clean import read_npz
 from robustbench_lite.suites.decode import (
@@ -23,29 +23,12 @@ from robustbench_lite.suites.decode import (
     resize_and_crop,
     resize_for,
 )
-from robustbench_lite.suites.spec import CLEAN, SUITES, Cell, Kind, SuiteSpec
+from robustbench_lite.suites.spec import CLEAN, Cell
 from robustbench_lite.suites.suite import Reader, Suite
 
-CUSTOM: Final = "custom"
 IMAGE_SUFFIXES: Final = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
 
 _FULL_SIZE: Final = 96
-
-
-def custom_spec(kind: Kind, classes: int, image_size: int, images: int) -> SuiteSpec:
-    """The spec of a user's own data set, or of the -C or -P made from it."""
-    like = {"clean": "imagenet", "corruption": "imagenet-c", "perturbation": "imagenet-p"}[kind]
-    suffix = {"clean": "", "corruption": "-c", "perturbation": "-p"}[kind]
-    return replace(
-        SUITES[like],
-        name=CUSTOM + suffix,
-        title=CUSTOM + suffix.upper(),
-        dataset=CUSTOM,
-        classes=classes,
-        image_size=image_size,
-        images=images,
-        clean=None if kind == "clean" else CUSTOM,
-    )
 
 
 def load_custom(

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from robustbench_lite.cli import COMMANDS, main
+from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,7 @@ def test_the_index_lists_every_page() -> None:
 
 def test_the_definitions_name_every_headline_score_and_every_key_of_the_record() -> None:
     page = text_of("definitions")
-    keys = json.loads(Results("custom-c", "corruption", "official", ()).to_json())
+    keys = json.loads(Results(SUITES["cifar10-c"], "official", ()).to_json())
     assert [name for name in (*keys, *HEADLINES) if f"`{name}`" not in page] == []
 
 

@@ -142,7 +142,7 @@ def changed(run: Path, folder: Path, **fields: object) -> Path:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"suite": "cifar100-c"}, "suites 'cifar10-c' and 'cifar100-c'"),
+        ({"spec__name": "cifar100-c"}, "suites 'cifar10-c' and 'cifar100-c'"),
         ({"protocol": "augmix"}, "input protocols 'official' and 'augmix'"),
         ({"provenance__data__fingerprint": "0" * 64}, r"data: .*fingerprint 00000000\)"),
         ({"provenance__clean_data__fingerprint": "1" * 64}, r"clean images: .*fingerprint 11111111\)"),
@@ -150,7 +150,7 @@ def changed(run: Path, folder: Path, **fields: object) -> Path:
         ({"cells": lambda cells: cells[:-1]}, "only one of them has the cells jpeg_compression 5"),
         ({"cells": lambda cells: cells[:-9]}, "and 4 more"),
         ({"cells": lambda cells: [{**cell, "n": 39} for cell in cells]}, "images of .*: 40 and 39"),
-        ({"choices": lambda said: said | {"perturbation_list": "spatter"}}, "perturbation lists"),
+        ({"spec__test": lambda names: names[:-1]}, "test names"),
         ({"provenance__estimate": {"images": 3, "of": 9, "seed": 0}}, "all of them and a sample of 3 of 9"),
     ],
 )

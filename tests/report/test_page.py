@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS, TEST_PERTURBATIONS
+from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.report.content import (
     Answer,
     Content,
@@ -79,7 +80,7 @@ def corruption_run(title: str = "net", shift: float = 0.0, names=TEST_CORRUPTION
         "provenance": {"model": {"name": title, "parameters": 1234}, "data": {"images": 200}},
     } | fields
     curve = Reliability((0.5, 0.8, 0.99), (0.4, 0.7, 0.9), (5, 40, 155))
-    results = Results("cifar10-c", "corruption", "official", tuple(cells), **told)
+    results = Results(SUITES["cifar10-c"], "official", tuple(cells), **told)
     return ModelRun(title, results, dict.fromkeys(range(6), curve))
 
 
@@ -90,8 +91,7 @@ def perturbation_run(title: str = "net", difficulties=(1, 2)) -> ModelRun:
         for level in difficulties
     ]
     results = Results(
-        "cifar10-p",
-        "perturbation",
+        SUITES["cifar10-p"],
         "official",
         tuple(cells),
         summary={"mfp": 0.055},
@@ -257,7 +257,7 @@ def test_figures_and_tables_are_files_too(folder: Path) -> None:
 
 def clean_content() -> Content:
     cells = (CellResult("clean", 0, 10, scores(0.1)),)
-    results = Results("cifar10", "clean", "official", cells, {"clean_error": 0.1, "clean_nll": 0.2})
+    results = Results(SUITES["cifar10"], "official", cells, {"clean_error": 0.1, "clean_nll": 0.2})
     return Content(
         (Section("cifar10", (ModelRun("net", results, {0: Reliability((0.9,), (0.9,), (10,))}),)),)
     )

@@ -18,9 +18,14 @@ from robustbench_lite.reference.names import (
     TEST_CORRUPTIONS,
     TEST_PERTURBATIONS,
 )
+from robustbench_lite.reference.suites import SUITES, custom_spec
 from robustbench_lite.report import Column, ReportRow, Row, Table, paper_table, results_table, suite_layout
 from robustbench_lite.report.tables.render import render
 from robustbench_lite.results import CellResult, Results
+
+
+def spec_of(suite, kind):
+    return SUITES.get(suite) or replace(custom_spec(kind, 10, 32, 10), name=suite)
 
 
 def error_of(name, severity):
@@ -31,7 +36,7 @@ def run(suite="imagenet-c", name="net", names=TEST_CORRUPTIONS, severities=SEVER
     """A run on a -C suite with known errors."""
     cells = [CellResult(n, s, 10, {"error": error_of(n, s)}) for n in names for s in severities]
     fields = {"summary": {}, "provenance": {"model": {"name": name}}} | fields
-    return Results(suite=suite, kind="corruption", protocol="official", cells=tuple(cells), **fields)
+    return Results(spec=spec_of(suite, "corruption"), protocol="official", cells=tuple(cells), **fields)
 
 
 def flips(suite="imagenet-p", difficulties=(1,), value=0.02, **fields):
@@ -42,7 +47,10 @@ def flips(suite="imagenet-p", difficulties=(1,), value=0.02, **fields):
         for d in difficulties
     ]
     fields = {"summary": {}, "provenance": {"model": {"name": "net"}}} | fields
-    return Results(suite=suite, kind="perturbation", protocol="official", cells=tuple(cells), **fields)
+    spec = spec_of(suite, "perturbation").with_test_list(
+        fields.get("choices", {}).get("perturbation_list", "snow")
+    )
+    return Results(spec=spec, protocol="official", cells=tuple(cells), **fields)
 
 
 def line_of(text, start):
@@ -261,8 +269,7 @@ def test_a_run_without_headline_scores_has_the_paper_s_table_alone():
 
 def test_a_clean_suite_has_its_scores_alone():
     results = Results(
-        suite="cifar10",
-        kind="clean",
+        spec=SUITES["cifar10"],
         protocol="official",
         cells=(CellResult("clean", 0, 100, {"error": 0.083}),),
         summary={"clean_error": 0.083, "clean_nll": 0.3},
@@ -521,8 +528,7 @@ def test_reference_rows_are_the_paper_s_tables_number_by_number(shared, suite, m
 def test_two_models_of_one_name_are_told_by_their_files() -> None:
     runs = [
         Results(
-            suite="cifar10",
-            kind="clean",
+            spec=SUITES["cifar10"],
             protocol="official",
             cells=(),
             summary={"clean_error": error},

@@ -10,6 +10,7 @@ import pytest
 
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.reference.names import TEST_CORRUPTIONS
+from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.report import over_trainings, results_table
 from robustbench_lite.results import CellResult, Results
 
@@ -26,7 +27,7 @@ def run(error: float, sha256: str | None = None, **fields: Any) -> Results:
     model = {"name": f"net {error}", "sha256": sha256 or f"{error}"}
     provenance = {"model": model, "data": {"fingerprint": "images", "images": 1000}}
     usual = {"cells": cells, "summary": {"mean_error": error}, "intervals": {"mean_error": (0.0, 1.0)}}
-    record = Results("cifar10-c", "corruption", "official", (), provenance=provenance, complete=True)
+    record = Results(SUITES["cifar10-c"], "official", (), provenance=provenance, complete=True)
     return replace(record, **(usual | fields))
 
 
@@ -55,7 +56,7 @@ def test_the_deviation_is_printed_behind_the_mean_and_has_a_column_of_its_own() 
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (run(0.2, suite="cifar100-c"), "its runs differ in suite: net 0.1 and net 0.2"),
+        (run(0.2, spec=SUITES["cifar100-c"]), "its runs differ in suite: net 0.1 and net 0.2"),
         (run(0.2, protocol="augmix"), "its runs differ in protocol"),
         (run(0.2, complete=False), "its runs differ in what they measured"),
         (run(0.2, cells=run(0.2).cells[:-1]), "its runs differ in their cells"),

@@ -111,7 +111,7 @@ def results_table(results: Sequence[Results], *, published: bool = False, paper:
         return _report([], measured, [], results, SUITE_TITLES.get(suites[0], suites[0]), "mean_error")
     layout = suite_layout(suites[0], results[0].choices.get("perturbation_list", "snow"))
     measured = [row for result in results for row in measured_rows(result, layout.mean_key)]
-    theirs = [published_row(row) for row in reference.published_rows(suites[0], paper=paper)]
+    theirs = [published_row(row) for row in reference.published_rows(results[0].spec, paper=paper)]
     names = [*layout.names, *(name for name in layout.extra if any(name in row.values for row in measured))]
     below = baseline_row(suites[0], names)
     theirs = [*([below] if below else []), *theirs] if published else []

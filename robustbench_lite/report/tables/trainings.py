@@ -71,7 +71,7 @@ def _same_in_all(run: Results) -> tuple[object, ...]:
     fingerprints = data.get("fingerprint"), clean.get("fingerprint")
     # How intervals were made does not matter: the mean has others.
     choices = {name: text for name, text in run.choices.items() if name != "intervals"}
-    return run.suite, run.protocol, measured, choices, cells, *fingerprints
+    return run.spec, run.protocol, measured, choices, cells, *fingerprints
 
 
 def _mean(cells: Sequence[CellResult]) -> CellResult:
