@@ -17,64 +17,6 @@ from robustbench_lite.models.normalize import Normalization, custom_normalizatio
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Classifiers of torchvision by their number of weights (without step counters and auxiliary heads), so that a
-# file is compared with a handful of them. Newer models that are missing here are found too, only more slowly.
-TORCHVISION_WEIGHTS: dict[int, tuple[str, ...]] = {
-    16: ("alexnet",),
-    22: ("vgg11",),
-    26: ("vgg13",),
-    32: ("vgg16",),
-    38: ("vgg19",),
-    52: ("squeezenet1_0", "squeezenet1_1"),
-    54: ("vgg11_bn",),
-    66: ("vgg13_bn",),
-    84: ("vgg16_bn",),
-    102: ("resnet18", "vgg19_bn"),
-    152: ("vit_b_16", "vit_b_32"),
-    182: ("convnext_tiny", "resnet34"),
-    185: ("swin_t",),
-    210: ("mobilenet_v3_small",),
-    233: ("swin_v2_t",),
-    262: ("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", "mobilenet_v2"),
-    266: ("mobilenet_v3_large",),
-    267: ("regnet_x_800mf", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),
-    282: ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
-    287: ("googlenet",),
-    293: ("regnet_y_800mf",),
-    296: ("vit_l_16", "vit_l_32"),
-    297: ("regnet_x_1_6gf",),
-    311: ("efficientnet_b0",),
-    331: ("regnet_y_400mf",),
-    344: ("convnext_base", "convnext_large", "convnext_small"),
-    350: ("regnet_y_8gf",),
-    353: ("swin_b", "swin_s"),
-    357: ("regnet_x_16gf", "regnet_x_400mf"),
-    369: ("regnet_y_16gf",),
-    372: ("regnet_x_32gf", "regnet_x_8gf"),
-    392: ("vit_h_14",),
-    402: ("regnet_x_3_2gf",),
-    407: ("regnet_y_32gf",),
-    426: ("regnet_y_3_2gf",),
-    439: ("efficientnet_b1", "efficientnet_b2"),
-    449: ("swin_v2_b", "swin_v2_s"),
-    472: ("inception_v3",),
-    496: ("efficientnet_b3",),
-    522: ("resnet101", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"),
-    540: ("regnet_y_128gf", "regnet_y_1_6gf"),
-    548: ("maxvit_t",),
-    606: ("densenet121",),
-    610: ("efficientnet_b4",),
-    672: ("efficientnet_v2_s",),
-    738: ("efficientnet_b5",),
-    777: ("resnet152",),
-    806: ("densenet161",),
-    846: ("densenet169",),
-    852: ("efficientnet_b6",),
-    963: ("efficientnet_v2_m",),
-    1006: ("densenet201",),
-    1037: ("efficientnet_b7",),
-    1331: ("efficientnet_v2_l",),
-}
 # The last layer by the beginning of a model's name.
 TORCHVISION_HEADS = {
     "alexnet": "classifier.6",
@@ -97,6 +39,11 @@ TORCHVISION_HEADS = {
     "wide_resnet": "fc",
 }
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+# A file may belong to a classifier when the logarithm of the ratio of their parameter counts is below this.
+# torchvision counts inception_v3 with its auxiliary head, and position embeddings grow with the image.
+SIZE_TOLERANCE = 0.2
+# Classifiers that a message about unknown weights compares with them.
+NEAREST = 4
 # The older of torchvision's releases: the networks of the published tables.
 PREFERRED_WEIGHTS = "IMAGENET1K_V1"
 
@@ -138,29 +85,61 @@ def build_torchvision(name: str, num_classes: int, shapes: Shapes | None = None)
 
 
 def torchvision_candidates(shapes: Shapes) -> list[str]:
-    """Return the torchvision classifiers that have as many weights as given."""
-    listed = {name for names in TORCHVISION_WEIGHTS.values() for name in names}
-    unlisted = [name for name in torchvision_names() if name not in listed]
-    return [*TORCHVISION_WEIGHTS.get(_count(shapes), ()), *unlisted]
+    """Return the torchvision classifiers that weights of these shapes may belong to, the likeliest first.
+
+    A classifier qualifies when the weights have its last layer and, within SIZE_TOLERANCE, its number of
+    parameters.
+    """
+    distances = {
+        name: _size_distance(name, shapes) for name in torchvision_names() if _has_head(name, shapes)
+    }
+    return [name for name in sorted(distances, key=distances.__getitem__) if distances[name] < SIZE_TOLERANCE]
 
 
 def torchvision_nearest(shapes: Shapes) -> list[str]:
-    """Return the torchvision classifiers whose numbers of weights are nearest, for messages."""
-    counts = sorted(TORCHVISION_WEIGHTS, key=lambda count: abs(count - _count(shapes)))
-    return [name for count in counts[:2] for name in TORCHVISION_WEIGHTS[count]]
+    """Return the torchvision classifiers whose numbers of parameters are nearest, for messages."""
+    return sorted(torchvision_names(), key=lambda name: _size_distance(name, shapes))[:NEAREST]
 
 
-def _count(shapes: Shapes) -> int:
-    return sum(not key.endswith("num_batches_tracked") and not key.startswith(AUXILIARY) for key in shapes)
+def _has_head(name: str, shapes: Shapes) -> bool:
+    return torchvision_head(name) in shapes
 
 
+def _size_distance(name: str, shapes: Shapes) -> float:
+    """Return how far the number of values in these shapes is from a classifier's, as a fraction.
+
+    torchvision's tables count the parameters of networks with 1000 outputs, so a last layer of another size
+    is counted as if it had 1000 rows.
+    """
+    values = {key: math.prod(shape) for key, shape in shapes.items() if not key.startswith(AUXILIARY)}
+    total = sum(values.values())
+    weight = torchvision_head(name)
+    if shapes.get(weight):
+        head = values[weight] + values.get(weight.replace("weight", "bias"), 0)
+        total += head * 1000 // shapes[weight][0] - head
+    return abs(math.log(max(total, 1) / _torchvision_parameters()[name]))
+
+
+@cache
+def _torchvision_parameters() -> dict[str, int]:
+    """Return the number of parameters of each classifier, as torchvision's weight tables state it."""
+    import torchvision
+
+    return {
+        name: next(iter(torchvision.models.get_model_weights(name))).meta["num_params"]
+        for name in torchvision_names()
+    }
+
+
+@cache
 def torchvision_head(name: str) -> str:
     """Return the name of a torchvision classifier's last weight, which has one row a class."""
     for prefix, head in TORCHVISION_HEADS.items():
         if name.startswith(prefix):
             return f"{head}.weight"
     with without_weights():
-        return list(build_torchvision(name, 1000).state_dict())[-1]
+        keys = list(build_torchvision(name, 1000).state_dict())
+    return next(key for key in reversed(keys) if key.endswith(".weight"))
 
 
 def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, str]:

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from robustbench_lite.errors import CheckpointError, InvalidInput, UnknownName
 from robustbench_lite.models import load_model
 from robustbench_lite.models.external import (
-    AUXILIARY,
     TORCHVISION_HEADS,
-    TORCHVISION_WEIGHTS,
     build_torchvision,
     torchvision_candidates,
     torchvision_head,
@@ -69,34 +67,32 @@ def test_torchvisions_older_densenet_names_are_understood(tmp_path: Path) -> Non
     assert load_model(tmp_path / "m.pt").info.architecture == "torchvision:densenet121"
 
 
-@pytest.mark.parametrize(
-    "group", ["alexnet", "googlenet", "vit_b_16", "swin_t", "convnext_tiny", "maxvit_t", "vgg11_bn"]
-)
-def test_the_table_of_torchvision_sizes_and_heads_is_right(group: str) -> None:
+@pytest.mark.parametrize("name", torchvision_names())
+def test_each_torchvision_classifier_is_a_candidate_for_weights_of_its_shapes(name: str) -> None:
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     with without_weights():
-        options = {"init_weights": False} if group == "googlenet" else {}
-        state = torchvision.models.get_model(group, num_classes=7, **options).state_dict()
-    kept = [k for k in state if not k.endswith("num_batches_tracked") and not k.startswith(AUXILIARY)]
-    assert group in TORCHVISION_WEIGHTS[len(kept)]
-    assert state[torchvision_head(group)].shape[0] == 7
+        state = torchvision.models.get_model(name, num_classes=7, **options).state_dict()
+    candidates = torchvision_candidates({key: tuple(value.shape) for key, value in state.items()})
+    assert name in candidates
+    assert len(candidates) <= 12
+    assert state[torchvision_head(name)].shape[0] == 7
 
 
-def test_the_tables_name_torchvision_models_only() -> None:
-    listed = [name for names in TORCHVISION_WEIGHTS.values() for name in names]
-    assert len(listed) == len(set(listed))
-    assert set(listed) <= set(torchvision_names())
-    assert all(name.startswith(tuple(TORCHVISION_HEADS)) for name in listed)
+def test_a_larger_last_layer_does_not_hide_a_torchvision_classifier() -> None:
+    with without_weights():
+        state = torchvision.models.resnet50(num_classes=21_843).state_dict()
+    assert "resnet50" in torchvision_candidates({key: tuple(value.shape) for key, value in state.items()})
 
 
-def test_a_torchvision_model_newer_than_the_tables_is_found_by_building_it(
+def test_a_torchvision_model_newer_than_our_table_of_last_layers_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = torchvision.models.squeezenet1_0(num_classes=9)
     torch.save(theirs.state_dict(), tmp_path / "m.pt")
-    kept = {n: tuple(m for m in names if m != "squeezenet1_0") for n, names in TORCHVISION_WEIGHTS.items()}
-    monkeypatch.setattr("robustbench_lite.models.external.TORCHVISION_WEIGHTS", kept)
     monkeypatch.delitem(TORCHVISION_HEADS, "squeezenet")
+    torchvision_head.cache_clear()
     assert load_model(tmp_path / "m.pt").info.architecture == "torchvision:squeezenet1_0"
+    torchvision_head.cache_clear()
 
 
 def test_our_own_networks_are_found_without_importing_torchvision_again(tmp_path: Path) -> None:
