@@ -9,17 +9,20 @@ from robustbench_lite.models.classifier import (
     check_logits,
 )
 from robustbench_lite.models.ensemble import Ensemble, ensemble, renamed
+from robustbench_lite.models.family import Family
 from robustbench_lite.models.load import load_model
 from robustbench_lite.models.normalize import NORMALIZATIONS
 from robustbench_lite.models.optimise import optimise_for_inference
-from robustbench_lite.models.registry import ARCHITECTURES, build
+from robustbench_lite.models.registry import FAMILIES, architecture_names, build
 
 __all__ = [
-    "ARCHITECTURES",
+    "FAMILIES",
     "NORMALIZATIONS",
     "Classifier",
     "Ensemble",
+    "Family",
     "ModelInfo",
+    "architecture_names",
     "as_classifier",
     "assert_eval",
     "build",

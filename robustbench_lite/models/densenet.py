@@ -43,7 +43,7 @@ class _Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """DenseNet (k, depth) of three blocks for images of 32 x 32 pixels; the -BC form by default.
+    """DenseNet (k, depth) of three blocks for images of 32 x 32 pixels, plain or in the -BC form.
 
     Shape: (N, 3, H, W) -> (N, num_classes).
 
@@ -60,7 +60,7 @@ class DenseNet(nn.Module):
     trains -BC with k = 12, depth 100.
     """
 
-    def __init__(self, depth: int, growth: int, num_classes: int, bottleneck: bool = True) -> None:
+    def __init__(self, depth: int, growth: int, num_classes: int, bottleneck: bool = False) -> None:
         super().__init__()
         layers, rest = divmod(depth - 4, 6 if bottleneck else 3)
         if rest or layers < 1:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import CheckpointError, UnknownName
 from robustbench_lite.models import external
+from robustbench_lite.models.family import Builder, Family, class_tensors
 from robustbench_lite.models.meta_init import without_weights
-from robustbench_lite.models.registry import ARCHITECTURES, FAMILIES, Family, build, own_family
+from robustbench_lite.models.registry import FAMILIES, architecture_names, build, own_family
 from robustbench_lite.models.statedict import State, Variant, fill_counters, rename, variants
 
 Shapes = dict[str, tuple[int, ...]]
@@ -129,24 +130,26 @@ def _compare_named(architecture: str, variant: Variant) -> Match | Difference:
         return _compare_timm(architecture, variant)
     own = own_family(architecture)
     if own is not None:
-        return _compare_own(architecture, own[0], variant)
+        return _compare_own(architecture, *own, variant)
     name = architecture.removeprefix("torchvision:")
     if name == architecture and name not in external.torchvision_names():
-        raise UnknownName("architecture", name, [*ARCHITECTURES, *external.torchvision_names()])
+        raise UnknownName("architecture", name, [*architecture_names(), *external.torchvision_names()])
     return _compare_torchvision(name, variant)
 
 
 def _own_matches(variant: Variant) -> Iterator[Match | Difference]:
     tried: set[str] = set()
-    for family in FAMILIES:
-        for name in _named_in(family, variant.state):
+    for key, family in FAMILIES.items():
+        for name in _named_in(key, family, variant.state):
             if name not in tried:
                 tried.add(name)
                 yield _compare_named(name, variant)
 
 
-def _named_in(family: Family, state: State) -> list[str]:
+def _named_in(key: str, family: Family, state: State) -> list[str]:
     """The family's candidates for these weights; names of another convention may hide which variant it is."""
+    if family.identify is None:
+        return list(family.names(key))
     literal = shapes_of(state)
     found = family.identify(shapes_of(rename(state, family.renames)))
     if any(".downsample." in key for key in literal) and any(
@@ -157,9 +160,10 @@ def _named_in(family: Family, state: State) -> list[str]:
     return [name for name in found if own_family(name) is not None]
 
 
-def _compare_own(name: str, family: Family, variant: Variant) -> Match | Difference:
+def _compare_own(name: str, family: Family, builder: Builder, variant: Variant) -> Match | Difference:
     state = rename(variant.state, family.renames)
-    head = state.get(f"{family.head}.weight")
+    key = f"{family.head}.weight" if family.head else next(iter(class_tensors(builder)), "")
+    head = state.get(key)
     return _compare(name, head.shape[0] if head is not None and head.ndim else 10, state, variant)
 
 
@@ -210,7 +214,7 @@ def _difference(label: str, expected: Shapes, given: Shapes) -> Difference:
 def unknown_architecture(state: State, source: str) -> str:
     """Say that weights belong to no known architecture, which are the nearest, and how they differ."""
     barest = list(variants(state))[-1]
-    names = [*ARCHITECTURES, *external.torchvision_nearest(shapes_of(barest.state))]
+    names = [*architecture_names(), *external.torchvision_nearest(shapes_of(barest.state))]
     results = [_compare_named(name, barest) for name in names]
     nearest = sorted((result for result in results if isinstance(result, Difference)), key=len)
     listed = "; ".join(f"[{difference}]" for difference in nearest[:SHOWN_CANDIDATES])

@@ -262,7 +262,7 @@ def _default_normalization(
         return external.timm_normalization(match.network, f"what timm states for {match.architecture}"), False
     family = own_family(match.architecture)
     if family is not None:
-        return family[0].normalization(match.num_classes, suite), False
+        return family[0].default_normalization(match.num_classes, suite), False
     return named_normalization("imagenet", "the usual statistics of torchvision's models"), False
 
 

@@ -38,15 +38,18 @@ def named_normalization(name: str, reason: str) -> Normalization:
     return Normalization(name, mean, std, reason)
 
 
-def parse_normalization(text: str) -> Normalization:
+def parse_normalization(text: str, reason: str = "asked for") -> Normalization:
     """Read what a user wrote: a name, "MEAN,STD", or six numbers (three means, three deviations).
 
     Numbers are on the scale of [0, 1]: deviations are positive, means lie in [0, 1].
 
+    Args:
+        text: what the user wrote.
+        reason: why it was chosen, for the record.
+
     Raises:
         InvalidInput: neither a known name nor two or six numbers in range.
     """
-    reason = "asked for"
     if text in NORMALIZATIONS:
         return named_normalization(text, reason)
     try:

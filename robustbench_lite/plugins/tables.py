@@ -118,12 +118,14 @@ def additions(before: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
 def tables() -> tuple[Table, ...]:
     """Every table, imported when it is first needed."""
     from robustbench_lite.corruptions import CORRUPTIONS, PERTURBATIONS, Corruption, Perturbation
+    from robustbench_lite.models import FAMILIES, Family
     from robustbench_lite.suites import SUITES, SuiteSpec
 
     every = (
         Table("corruption", Corruption, CORRUPTIONS, _checked_corruption),
         Table("perturbation", Perturbation, PERTURBATIONS, _checked_perturbation),
         Table("suite", SuiteSpec, cast("dict[str, Any]", SUITES), _checked_suite),
+        Table("architecture", Family, FAMILIES, _checked_architecture),
     )
     for table in every:
         STATE.builtin.setdefault(table.kind, frozenset(table.entries))
@@ -164,3 +166,10 @@ def _checked_suite(name: str, spec: Any) -> Any:
     if spec.name != name:
         raise InvalidInput(f"the suite is registered as {name!r}, and its record has the name {spec.name!r}")
     return spec
+
+
+def _checked_architecture(name: str, family: Any) -> Any:
+    from robustbench_lite.models.registry import check_registration
+
+    check_registration(name, family)
+    return family

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import torch
 from torch import nn
 
 from robustbench_lite.models import build
 from robustbench_lite.models.registry import own_family
 from robustbench_lite.training.seeds import seeded_modules
-
-HE: Final = re.compile(r"(allconv|wrn|densenet|resnext|resnet-?\d+(-b)?$).*")
-"""Our own networks whose authors draw convolutions as He et al. 2015 do; others initialise themselves."""
-
-HE_LINEAR: Final = re.compile(r"(resnext|resnet).*")
-"""Those that draw the last layer so too."""
 
 
 def fresh_network(architecture: str, classes: int, seed: int) -> nn.Module:
@@ -30,9 +21,10 @@ def fresh_network(architecture: str, classes: int, seed: int) -> nn.Module:
     """
     with seeded_modules(torch.device("cpu"), seed, "weights"):
         network = build(architecture, classes)
-        if own_family(architecture) is not None and HE.fullmatch(architecture):
+        own = own_family(architecture)
+        if own is not None and own[0].he_weights:
             for module in network.modules():
-                _draw(module, linear=HE_LINEAR.fullmatch(architecture) is not None)
+                _draw(module, linear=own[0].he_weights == "all")
     return network
 
 

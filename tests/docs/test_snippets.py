@@ -14,7 +14,7 @@ from PIL import Image
 
 import robustbench_lite as rb
 from robustbench_lite.corruptions import CORRUPTIONS
-from robustbench_lite.models import identify, registry
+from robustbench_lite.models import FAMILIES
 from robustbench_lite.models.checkpoint import save_checkpoint
 from robustbench_lite.suites import SUITES, Cell
 
@@ -28,7 +28,7 @@ IMAGES = 24
 @pytest.fixture(autouse=True)
 def _registries_as_they_were() -> Iterator[None]:
     """The snippets extend registries of the whole process: put them back."""
-    tables: list[Any] = [CORRUPTIONS, SUITES, registry.ARCHITECTURES]
+    tables: list[Any] = [CORRUPTIONS, SUITES, FAMILIES]
     kept = [dict(table) for table in tables]
     yield
     for table, before in zip(tables, kept, strict=True):
@@ -107,25 +107,24 @@ def test_a_suite_in_a_layout_of_its_own_is_a_class(names: dict[str, Any]) -> Non
     assert results.provenance["data"]["layout"] == "one .npy a cell"
 
 
+@pytest.mark.parametrize(
+    ("block", "name"), [("architecture", "pooled-linear"), ("architecture-sizes", "pooled-mlp-24")]
+)
 def test_a_new_architecture_is_built_recognised_and_loaded(
-    names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    names: dict[str, Any], block: str, name: str
 ) -> None:
     run("architecture", names)
-    run("architecture-entries", names)
-    families = (*registry.FAMILIES, names["family"])
-    monkeypatch.setattr(registry, "FAMILIES", families)
-    monkeypatch.setattr(identify, "FAMILIES", families)
+    if block == "architecture-sizes":
+        run("architecture-sizes", names)
 
-    network = registry.build("pooled-linear", 7)
+    network = rb.models.build(name, 7)
     bare, own = names["folder"] / "bare.pt", names["folder"] / "own.pt"
     torch.save(network.state_dict(), bare)
-    save_checkpoint(
-        own, network, architecture="pooled-linear", num_classes=7, mean=(0.5,) * 3, std=(0.5,) * 3
-    )
+    save_checkpoint(own, network, architecture=name, num_classes=7, mean=(0.5,) * 3, std=(0.5,) * 3)
     images = torch.rand(2, 3, 32, 32)
     for path in (bare, own):
         loaded = rb.load_model(path)
-        assert (loaded.info.architecture, loaded.info.num_classes) == ("pooled-linear", 7)
+        assert (loaded.info.architecture, loaded.info.num_classes) == (name, 7)
         torch.testing.assert_close(loaded(images), network(2 * images - 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
+from dataclasses import replace
 
 import pytest
 import timm
@@ -12,9 +12,9 @@ import torchvision
 from torch import Tensor, nn
 
 from robustbench_lite.errors import InvalidInput, UnknownName
-from robustbench_lite.models import ARCHITECTURES, build
+from robustbench_lite.models import FAMILIES, architecture_names, build
 from robustbench_lite.models.meta_init import without_weights
-from robustbench_lite.models.registry import FAMILIES, own_family
+from robustbench_lite.models.registry import own_family
 from tests.models.conftest import random_network, randomise
 from tests.oracles import networks as oracle
 
@@ -163,19 +163,26 @@ def test_parameters_are_named_as_in_the_public_releases(name: str) -> None:
     assert set(RELEASED_NAMES[name]) <= names
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", architecture_names())
 def test_every_architecture_has_one_output_a_class(name: str) -> None:
     own = own_family(name)
     assert own is not None
-    family, builder = own
-    assert builder is ARCHITECTURES[name]
     with without_weights():
-        assert build(name, 7).get_submodule(family.head).out_features == 7
+        assert build(name, 7).get_submodule(own[0].head).out_features == 7
 
 
-def test_every_family_has_a_name_in_the_table() -> None:
-    for family in FAMILIES:
-        assert any(re.fullmatch(family.pattern, name) for name in ARCHITECTURES), family.pattern
+@pytest.mark.parametrize("key", [key for key, family in FAMILIES.items() if family.pattern])
+def test_the_pattern_of_a_family_builds_its_presets_too(key: str) -> None:
+    family = FAMILIES[key]
+    for name in family.names(key):
+        preset, described = family.builder(key, name), replace(family, presets={"": {}}).builder(key, name)
+        assert preset is not None
+        assert described is not None
+        with without_weights():
+            shapes = [
+                {k: v.shape for k, v in b(num_classes=7).state_dict().items()} for b in (preset, described)
+            ]
+        assert shapes[0] == shapes[1], name
 
 
 @pytest.mark.parametrize(
