@@ -270,7 +270,7 @@ def _spec_of_schema_1(record: Mapping[str, Any]) -> SuiteSpec:
     data = record["provenance"].get("data") or {}
     spec = SUITES.get(record["suite"])
     if spec is None:
-        classes = int((record["provenance"].get("model") or {}).get("num_classes") or 0)
+        classes = int((data.get("from") or data).get("classes") or 0)
         spec = replace(
             custom_spec(record["kind"], classes, 0, int(data.get("images") or 0)), name=record["suite"]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -10,6 +10,8 @@ from robustbench_lite.errors import InvalidInput, UnknownName
 
 Kind = Literal["clean", "corruption", "perturbation"]
 Dataset = Literal["cifar10", "cifar100", "imagenet", "tiny-imagenet", "custom"]
+
+_PAPER_SEVERITIES: Final = (1, 2, 3, 4, 5)
 
 OWN: Final = "custom"
 """The data set of a user's own images."""
@@ -25,27 +27,35 @@ class Baseline:
             flip probability at difficulty 1. Fractions above 0.
         clean_error: The model's error on the clean set, for the relative mCE; None where it is not known.
         source: Where the values come from.
-        published: Whether the papers' mCE and mFR are divided by these values.
+        published_for: The data set whose mCE or mFR the papers divide by these values; "" for a model of your
+            own.
 
     Raises:
-        InvalidInput: no values, or one that is not above 0.
+        InvalidInput: no values, or one that is no fraction above 0.
     """
 
     name: str
     values: Mapping[str, tuple[float, ...]]
     clean_error: float | None = None
     source: str = ""
-    published: bool = False
+    published_for: str = ""
 
     def __post_init__(self) -> None:
         if not self.values:
             raise InvalidInput(f"the baseline {self.name!r} has no values")
-        for name, values in self.values.items():
-            if not values or not all(value > 0 for value in values):
+        values = {name: _numbers(given) for name, given in self.values.items()}
+        for name, numbers in values.items():
+            if not numbers or not all(0 < number <= 1 for number in numbers):
                 raise InvalidInput(
-                    f"the baseline {self.name!r} needs numbers above 0 for {name}, got {values}: scores are "
-                    "divided by them"
+                    f"the baseline {self.name!r} needs fractions above 0 and up to 1 for {name}, got "
+                    f"{self.values[name]}: scores are divided by them"
                 )
+        if self.clean_error is not None and not 0 <= self.clean_error < 1:
+            raise InvalidInput(
+                f"the clean error of the baseline {self.name!r} must be a fraction from 0 to below 1, got "
+                f"{self.clean_error}"
+            )
+        object.__setattr__(self, "values", values)
 
     def mean(self, name: str) -> float | None:
         """The mean value of a corruption or perturbation; None where the baseline lacks it."""
@@ -95,7 +105,7 @@ class SuiteSpec:
         published_tests: The lists of test names whose mean the papers call mCE, mFR or mFP.
         test_lists: Name -> a list of test names to choose from; empty where there is one list.
         test_list: Which of `test_lists` is in use.
-        first_frame: The perturbations whose frames are compared with frame 0; the others compare neighbours.
+        against_first: The perturbations whose frames are compared with frame 0, not with their neighbours.
     """
 
     name: str
@@ -115,7 +125,7 @@ class SuiteSpec:
     published_tests: tuple[tuple[str, ...], ...] = ()
     test_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     test_list: str = ""
-    first_frame: tuple[str, ...] = ()
+    against_first: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.baseline is None or self.kind == "clean":
@@ -126,10 +136,17 @@ class SuiteSpec:
                 f"the baseline {self.baseline.name!r} of the suite {self.name!r} lacks {', '.join(lacking)}"
             )
         if self.kind == "corruption":
-            self._check_lengths(self.baseline)
+            self._check_errors(self.baseline)
 
-    def _check_lengths(self, baseline: Baseline) -> None:
+    def _check_errors(self, baseline: Baseline) -> None:
         for name in self.test:
+            mean = baseline.mean(name)
+            if mean is not None and baseline.clean_error is not None and mean <= baseline.clean_error:
+                raise InvalidInput(
+                    f"the baseline {baseline.name!r} errs no more on {name} ({mean:g}) than on clean images "
+                    f"({baseline.clean_error:g}), so no relative error can be divided by the difference; "
+                    "leave clean_error out"
+                )
             given = len(baseline.values[name])
             if given not in (1, len(self.severities)):
                 raise InvalidInput(
@@ -154,8 +171,15 @@ class SuiteSpec:
 
     @property
     def published(self) -> bool:
-        """Whether the test names are a list whose mean has a name in the papers."""
-        return self.test in self.published_tests
+        """Whether the papers have a name for the mean over these test names and severities."""
+        complete = self.kind != "corruption" or self.severities == _PAPER_SEVERITIES
+        return self.test in self.published_tests and complete
+
+    @property
+    def published_baseline(self) -> bool:
+        """Whether the papers divide the mean over this suite by its baseline."""
+        published_for = self.baseline.published_for if self.baseline is not None else ""
+        return self.published and published_for == self.dataset
 
     @property
     def cell_score(self) -> str:
@@ -175,7 +199,7 @@ class SuiteSpec:
             return SuiteMean("mean_error", "Mean", f"unnormalised mean over {count}")
         name = self.baseline.name
         ratio = f"{name}-normalised: ratio of sums over severities, mean of {len(self.test)}"
-        if self.baseline.published and self.published:
+        if self.published_baseline:
             return SuiteMean("mce", "mCE", f"{ratio}; the authors' {name} errors")
         return SuiteMean("baseline_mce", f"Mean CE ({name})", f"{ratio} corruptions")
 
@@ -184,7 +208,7 @@ class SuiteSpec:
         if self.baseline is None:
             key, heading = ("mfp", "mFP") if self.published else ("mean_flip_probability", "Mean FP")
             return SuiteMean(key, heading, f"mean flip probability over {which}")
-        if self.baseline.published and self.published:
+        if self.published_baseline:
             key, heading = "mfr", "mFR"
         else:
             key, heading = "mean_flip_rate", f"Mean FR ({self.baseline.name})"
@@ -215,11 +239,16 @@ class SuiteSpec:
 
         Raises:
             UnknownName: the suite has no such list.
+        InvalidInput: the suite has test names of its own.
         """
         if name == self.test_list:
             return self
         if name not in self.test_lists:
             raise UnknownName(f"list of test names of {self.name}", name, self.test_lists)
+        if self.test != self.test_lists.get(self.test_list):
+            raise InvalidInput(
+                f"the suite {self.name!r} has test names of its own, so it has no list {name!r}"
+            )
         test = self.test_lists[name]
         added = [one for one in test if one not in self.test]
         removed = [one for one in self.test if one not in test]
@@ -239,6 +268,11 @@ class SuiteSpec:
         if fields.get("baseline") is not None:
             fields["baseline"] = Baseline(**fields["baseline"])
         return cls(**fields)
+
+
+def _numbers(values: float | Iterable[float]) -> tuple[float, ...]:
+    """One number, or several, as a tuple of floats."""
+    return tuple(map(float, values)) if isinstance(values, Iterable) else (float(values),)
 
 
 def _tuples(value: Any) -> Any:

@@ -61,11 +61,12 @@ def obstacles(first: Results, second: Results) -> list[str]:
             ("suites", first.suite, second.suite),
             ("input protocols", first.protocol, second.protocol),
             ("test names", first.spec.test, second.spec.test),
-            ("baselines", _baseline_name(first), _baseline_name(second)),
         )
         if of_first != of_second
     ]
     reasons += [f"the run of {run.model} is not finished" for run in (first, second) if not run.complete]
+    if first.spec.baseline != second.spec.baseline:
+        reasons.append(f"baselines {_baseline_name(first)} and {_baseline_name(second)}, or their values")
     if reasons:
         return reasons
     if first.estimate != second.estimate:

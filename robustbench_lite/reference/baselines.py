@@ -57,7 +57,7 @@ def alexnet_imagenet_c() -> Baseline:
         values=errors | extra,
         clean_error=baseline_clean_error(),
         source="Hendrycks & Dietterich 2019",
-        published=True,
+        published_for="imagenet",
     )
 
 
@@ -68,7 +68,7 @@ def alexnet_imagenet_p() -> Baseline:
     Source: as `baseline`.
     """
     values = {name: (value,) for name, value in _alexnet_imagenet_p().items()}
-    return Baseline("AlexNet", values, source="Hendrycks & Dietterich 2019", published=True)
+    return Baseline("AlexNet", values, source="Hendrycks & Dietterich 2019", published_for="imagenet")
 
 
 def baseline_means() -> dict[str, float]:

@@ -80,7 +80,7 @@ def published_rows(suite: SuiteSpec | str, *, paper: str | None = "augmix") -> t
         if suite not in SUITES:
             raise UnknownName("suite", suite, SUITES)
         return published_rows(SUITES[suite], paper=paper)
-    if not suite.published or (suite.baseline is not None and not suite.baseline.published):
+    if not suite.published or (suite.baseline is not None and not suite.published_baseline):
         return ()
     return tuple(
         _row(record, suite.names)

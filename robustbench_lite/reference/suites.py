@@ -84,7 +84,7 @@ def _perturbations(clean: SuiteSpec, baseline: Baseline | None = None) -> SuiteS
         published_tests=tuple(PERTURBATION_LISTS.values()),
         test_lists=PERTURBATION_LISTS,
         test_list="snow",
-        first_frame=tuple(FIRST_FRAME_PERTURBATIONS),
+        against_first=FIRST_FRAME_PERTURBATIONS,
     )
 
 

@@ -39,7 +39,9 @@ def test_the_two_lists_of_ten_differ_in_one_name():
 
 
 def test_the_noises_are_compared_with_the_first_frame():
-    assert {"gaussian_noise", "shot_noise", "speckle_noise"} == names.FIRST_FRAME_PERTURBATIONS
+    assert (
+        tuple(n for n in ("gaussian_noise", "shot_noise", "speckle_noise")) == names.FIRST_FRAME_PERTURBATIONS
+    )
 
 
 def test_alexnet_has_five_errors_of_50000_images_for_each_test_corruption():

@@ -71,7 +71,8 @@ def _same_in_all(run: Results) -> tuple[object, ...]:
     fingerprints = data.get("fingerprint"), clean.get("fingerprint")
     # How intervals were made does not matter: the mean has others.
     choices = {name: text for name, text in run.choices.items() if name != "intervals"}
-    return run.spec, run.protocol, measured, choices, cells, *fingerprints
+    spec = (run.suite, run.spec.test, run.spec.validation, run.spec.severities, run.spec.baseline)
+    return spec, run.protocol, measured, choices, cells, *fingerprints
 
 
 def _mean(cells: Sequence[CellResult]) -> CellResult:
