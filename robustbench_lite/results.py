@@ -11,12 +11,12 @@ import html
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import DataError, IncompleteResults, InvalidInput
 from robustbench_lite.reference.suites import SUITES, custom_spec
 from robustbench_lite.scores import ESTIMATED as ESTIMATED
@@ -302,17 +302,3 @@ def check_finite(scores: Mapping[str, float], where: str) -> None:
     for name, value in scores.items():
         if not math.isfinite(value):
             raise InvalidInput(f"{where}: the score {name} is {value}")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader, or a kill, sees the old content or the new one, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

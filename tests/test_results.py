@@ -10,7 +10,7 @@ import pytest
 
 from robustbench_lite.errors import DataError, IncompleteResults, InvalidInput
 from robustbench_lite.reference.suites import SUITES
-from robustbench_lite.results import CellResult, Results, cells_csv, check_finite, write_atomically
+from robustbench_lite.results import CellResult, Results, cells_csv, check_finite
 
 RESULTS = Results(
     spec=SUITES["cifar10-c"],
@@ -84,12 +84,3 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_score_that_is_no_number_is_refused_with_its_place() -> None:
     with pytest.raises(InvalidInput, match="fog/1: the score nll is nan"):
         check_finite({"error": 0.5, "nll": float("nan")}, "fog/1")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "kept.json"
-    write_atomically(path, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(path, "no bytes")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["kept.json"]

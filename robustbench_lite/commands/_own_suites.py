@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.corruptions.frost import find_photographs
 from robustbench_lite.errors import InvalidInput, MissingData
 from robustbench_lite.evaluation import check_sources
 from robustbench_lite.evaluation.sources import CUSTOM_SUITES
-from robustbench_lite.results import write_atomically
 from robustbench_lite.runtime import processes
 from robustbench_lite.suites import suite_spec
 from robustbench_lite.training import Dataset

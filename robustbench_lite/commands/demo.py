@@ -69,6 +69,7 @@ def _digits(out: Path) -> tuple[Any, Any]:
     import numpy as np
     from PIL import Image
 
+    from robustbench_lite.atomic_write import atomic_path
     from robustbench_lite.errors import require
 
     bunch = require("sklearn.datasets", "demo", "the demo").load_digits()
@@ -80,7 +81,8 @@ def _digits(out: Path) -> tuple[Any, Any]:
     order = np.random.default_rng(SEED).permutation(len(images))
     images, labels = images[order], bunch.target[order]
     for name, count in (("test", TEST_IMAGES), ("sequences", SEQUENCE_IMAGES)):
-        np.savez(out / f"{name}.npz", images=images[:count], labels=labels[:count])
+        with atomic_path(out / f"{name}.npz") as partial, partial.open("wb") as file:
+            np.savez(file, images=images[:count], labels=labels[:count])
     return images[TEST_IMAGES:], labels[TEST_IMAGES:]
 
 

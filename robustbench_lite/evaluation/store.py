@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import DataError
-from robustbench_lite.results import write_atomically
 from robustbench_lite.suites import Cell
 
 RUN_FILE = "run.json"

@@ -8,7 +8,6 @@ import functools
 import io
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from robustbench_lite.atomic_write import atomic_path, write_atomically
 from robustbench_lite.errors import DataError, InvalidInput, require
 from robustbench_lite.evaluation.generated import STORED_QUALITY
 from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.evaluation.sources import Sources, open_suites
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
-from robustbench_lite.results import write_atomically
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
 
 MANIFEST: Final = "manifest.json"
@@ -206,18 +205,22 @@ def _write_array(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_siz
     path = folder / f"{_stem(unit.cells[0], videos=videos)}.npy"
     if path.exists():
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     with contextlib.closing(suite.open(unit.cells[0])) as first:
         shape = (unit.images, *first.shape)
-    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-    for place, cell in enumerate(unit.cells):
-        with contextlib.closing(suite.open(cell)) as reader:
-            for start in range(0, reader.count, batch_size):
-                stop = min(start + batch_size, reader.count)
-                rows = slice(place * reader.count + start, place * reader.count + stop)
-                array[rows] = reader.read(start, stop).cpu().numpy()
-    array.flush()
-    os.replace(partial, path)
+    with atomic_path(path) as partial:
+        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        for place, cell in enumerate(unit.cells):
+            _write_rows(suite, cell, array, place, batch_size)
+        array.flush()
+
+
+def _write_rows(suite: Suite, cell: Cell, array: np.ndarray[Any, Any], place: int, batch_size: int) -> None:
+    """Write the images of one cell into an array that holds several cells, one after another."""
+    with contextlib.closing(suite.open(cell)) as reader:
+        for start in range(0, reader.count, batch_size):
+            stop = min(start + batch_size, reader.count)
+            rows = slice(place * reader.count + start, place * reader.count + stop)
+            array[rows] = reader.read(start, stop).cpu().numpy()
 
 
 def _write_labels(clean: Suite, folder: Path, severities: int) -> None:
@@ -250,9 +253,8 @@ def _write_files(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_siz
 
 def _keep(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    # A suite has millions of images: waiting for the disk after each one would take most of the time.
+    write_atomically(path, content, flush=False)
 
 
 def _runs(numbers: list[int], most: int) -> Iterator[tuple[int, int]]:

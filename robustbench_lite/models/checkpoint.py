@@ -22,6 +22,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from robustbench_lite.atomic_write import atomic_path
 from robustbench_lite.errors import CheckpointError
 from robustbench_lite.models.file_format import AGAIN
 
@@ -235,15 +236,8 @@ def save_checkpoint(
         "settings": dict(settings or {}),
     }
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as stream:
-            torch.save({KEY: record, "state_dict": state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(target) as partial, partial.open("wb") as stream:
+        torch.save({KEY: record, "state_dict": state}, stream)
 
 
 def sha256_of(path: Path) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import DataError
-from robustbench_lite.results import write_atomically
 
 MANIFEST: Final = "files.json"
 

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import os
 import tarfile
-import tempfile
 import zipfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -18,13 +17,16 @@ from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
 
+from robustbench_lite.atomic_write import atomic_path
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.files import Blob, explain_impostor
 
 Progress = Callable[[Path, int, int], None]
 """Called with the tar, the bytes passed and all its bytes while it is indexed."""
 
+CACHE_VARIABLE: Final = "ROBUSTBENCH_LITE_CACHE"
 FORMAT: Final = 1
 CACHED_FROM: Final = 1000
 REPORT_EVERY: Final = 2000
@@ -89,11 +91,17 @@ class TarIndex:
 
 
 def cache_folder() -> Path:
-    """$ROBUSTBENCH_LITE_CACHE, else robustbench_lite in the user's cache folder."""
-    if own := os.environ.get("ROBUSTBENCH_LITE_CACHE"):
-        return Path(own)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "robustbench_lite"
+    """Return the folder that keeps the indexes of tars.
+
+    It is $ROBUSTBENCH_LITE_CACHE where that is set, else the folder of version 0.1.0 where that exists
+    (~/.cache/robustbench_lite on every system), else the operating system's cache folder for this program.
+    """
+    if variable := os.environ.get(CACHE_VARIABLE):
+        return Path(variable).expanduser()
+    earlier = Path.home() / ".cache" / "robustbench_lite"
+    if earlier.is_dir() and not os.environ.get("XDG_CACHE_HOME"):
+        return earlier
+    return platformdirs.user_cache_path("robustbench_lite", appauthor=False)
 
 
 class Member(NamedTuple):
@@ -236,23 +244,16 @@ def _build(path: Path, size: int, progress: Progress | None) -> TarIndex:
 
 def _store(cached: Path, index: TarIndex) -> None:
     cached.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cached.parent, suffix=".part", delete=False) as file:
-        part = Path(file.name)
-        try:
-            np.savez_compressed(
-                file,
-                directories=_pack(index.directories),
-                names=_pack(index.names),
-                directory_ids=index.directory_ids,
-                name_ids=index.name_ids,
-                offsets=index.offsets,
-                sizes=index.sizes,
-            )
-            # Renamed only when all is written: other processes find a whole index or none.
-            file.flush()
-            part.replace(cached)
-        finally:
-            part.unlink(missing_ok=True)
+    with atomic_path(cached) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            directories=_pack(index.directories),
+            names=_pack(index.names),
+            directory_ids=index.directory_ids,
+            name_ids=index.name_ids,
+            offsets=index.offsets,
+            sizes=index.sizes,
+        )
 
 
 def _load(cached: Path, path: Path) -> TarIndex | None:

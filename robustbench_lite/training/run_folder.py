@@ -14,11 +14,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import CheckpointError, InvalidInput
 from robustbench_lite.models import save_checkpoint
 from robustbench_lite.models.checkpoint import read_checkpoint
 from robustbench_lite.models.normalize import NORMALIZATIONS
-from robustbench_lite.results import write_atomically
 from robustbench_lite.training.progress import Epoch
 
 LAST: Final = "last.pt"

@@ -106,12 +106,36 @@ def test_a_cache_folder_that_cannot_be_written_stops_nothing(
     assert len(tar_index(path)) == tars.CACHED_FROM
 
 
-def test_the_cache_lies_in_the_users_cache_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_lies_in_the_users_cache_folder_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ROBUSTBENCH_LITE_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert tars.cache_folder() == Path("/xdg/robustbench_lite")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert tars.cache_folder() == Path.home() / ".cache/robustbench_lite"
+    assert tars.cache_folder() == tmp_path / ".cache/robustbench_lite"
+
+
+def test_the_variable_decides_on_the_cache_folder_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cache/robustbench_lite").mkdir(parents=True)
+    monkeypatch.setenv("ROBUSTBENCH_LITE_CACHE", "~/indexes")
+    assert tars.cache_folder() == tmp_path / "indexes"
+
+
+def test_a_cache_of_the_first_version_is_used_where_the_system_has_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROBUSTBENCH_LITE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(tars.platformdirs, "user_cache_path", lambda *_, **__: tmp_path / "Library/Caches/rb")
+    assert tars.cache_folder() == tmp_path / "Library/Caches/rb"
+    (tmp_path / ".cache/robustbench_lite").mkdir(parents=True)
+    assert tars.cache_folder() == tmp_path / ".cache/robustbench_lite"
 
 
 def test_progress_ends_at_the_size_of_the_tar(tmp_path: Path) -> None:

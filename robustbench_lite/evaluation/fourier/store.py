@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import DataError
 from robustbench_lite.evaluation.prepared_model import same_outputs
-from robustbench_lite.results import write_atomically
 
 STORE: Final = "outcomes.npz"
 
