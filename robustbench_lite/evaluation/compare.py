@@ -50,6 +50,8 @@ def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, se
         by_name=holm(found[: len(rows)]),
         headlines=tuple(found[len(rows) :]),
         notes=_notes(runs[0], replicates, seed),
+        title=runs[0].spec.title,
+        shown=runs[0].shown,
     )
 
 

@@ -1,4 +1,4 @@
-"""Example images for a report: a few, drawn at random, with what the models said of their copies."""
+"""Example images of a report: a few images drawn at random, with the models' predictions on their copies."""
 
 from __future__ import annotations
 
@@ -16,28 +16,25 @@ from robustbench_lite.evaluation.sources import Sources, open_suites
 from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.evaluation.subset import read_at
 from robustbench_lite.reference import cifar_classes
-from robustbench_lite.reference.names import CORRUPTION_GROUPS
 from robustbench_lite.report.content import Answer, ExampleRow, Examples, Pixels
-from robustbench_lite.report.tables.layout import SHORT_NAMES
+from robustbench_lite.report.tables.layout import name_groups
 from robustbench_lite.results import Results
+from robustbench_lite.suite_spec import SuiteSpec
 from robustbench_lite.suites import CLEAN, Cell, Suite
-
-MIDDLE = 3
-HARDEST = 5
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a report's examples lie, and which are shown.
+    """The places of a report's example images, and how many are shown.
 
     Attributes:
-        data: folder of the suite's files, or of the clean ones that it was generated from; where the run
-            found them if None.
-        clean_data: folder of the clean files beside an official suite; likewise.
-        textures: folder of the frost photographs; likewise.
-        classes: names of the classes, for one's own images.
-        images: how many rows.
-        seed: draws them.
+        data: folder of the suite's files, or of the clean files that it was generated from; the place that
+            the run recorded if None.
+        clean_data: folder of the clean files beside an official suite; as recorded if None.
+        textures: folder of the frost photographs; as recorded if None.
+        classes: names of the classes, for the user's own images.
+        images: number of images, one row each.
+        seed: of the random choice of images.
     """
 
     data: str | Path | None = None
@@ -51,15 +48,15 @@ class Places:
 def example_images(
     results: Results, answers: Mapping[str, Mapping[Cell, Columns]], places: Places
 ) -> Examples:
-    """A few images under the corruption of each group that hurts the first model most.
+    """Return a few images under the corruption of each group that hurts the first model most.
 
     Args:
-        results: of the first model, on a -C suite.
+        results: of the first model, on a corruption suite.
         answers: model -> the kept predictions of its cells.
-        places: where the images lie.
+        places: the places of the images.
 
     Raises:
-        DataError: the images are not there, or are not those of the run.
+        DataError: the images are missing, or are not those of the run.
     """
     suite, clean = _open(results, places)
     cells = _cells(results, answers)
@@ -73,20 +70,20 @@ def example_images(
     pixels = {
         cell: _pixels(clean if cell == CLEAN and clean is not None else suite, cell, shown) for cell in cells
     }
-    names = places.classes or _class_names(results.suite.rpartition("-")[0])
+    names = places.classes or _class_names(results.spec.dataset)
     rows = []
     for row, image in enumerate(shown):
-        told = {
+        predictions = {
             model: tuple(_answer(kept[cell], int(image), names) for cell in cells)
             for model, kept in answers.items()
         }
         truth = _name(names, int(labels[image]))
-        rows.append(ExampleRow(truth, tuple(pixels[cell][row] for cell in cells), told))
-    return Examples(tuple(_title(cell) for cell in cells), tuple(rows))
+        rows.append(ExampleRow(truth, tuple(pixels[cell][row] for cell in cells), predictions))
+    return Examples(tuple(_title(cell, results.spec) for cell in cells), tuple(rows))
 
 
 def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
-    """The suite and its clean set as the run had them."""
+    """Return the suite and its clean set as the run had them."""
     record: Mapping[str, Any] = results.provenance["data"]
     clean: Mapping[str, Any] = results.provenance.get("clean_data") or {}
     generated = record.get("mode") == "generated"
@@ -105,25 +102,28 @@ def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
         textures=places.textures or record.get("textures"),
         seed=int(record.get("seed") or 0),
     )
-    suite, found = open_suites(results.suite, sources, torch.device("cpu"), Silent())
+    suite, clean_suite = open_suites(results.suite, sources, torch.device("cpu"), Silent())
     if suite.fingerprint() != record["fingerprint"]:
         raise DataError(f"the images in {root} are not those that were evaluated (another fingerprint)")
-    return suite, found if (CLEAN.name, 0) in {(cell.name, cell.severity) for cell in results.cells} else None
+    has_clean = (CLEAN.name, CLEAN.severity) in {(cell.name, cell.severity) for cell in results.cells}
+    return suite, clean_suite if has_clean else None
 
 
 def _cells(results: Results, answers: Mapping[str, Mapping[Cell, Columns]]) -> list[Cell]:
-    """The clean cell, the worst corruption of each group at severity 3, the worst of all at 5."""
+    """Return the clean cell, each group's worst corruption at the middle severity, and the worst of all."""
     errors = {
         Cell(cell.name, cell.severity): cell.scores["error"]
         for cell in results.cells
-        if all(Cell(cell.name, cell.severity) in kept for kept in answers.values())
+        if all(Cell(cell.name, cell.severity) in columns for columns in answers.values())
     }
     chosen = [CLEAN] if CLEAN in errors else []
-    for names in CORRUPTION_GROUPS.values():
-        there = [cell for cell in errors if cell.severity == MIDDLE and cell.name in names]
-        chosen += [max(there, key=lambda cell: errors[cell])] if there else []
-    worst = [cell for cell in errors if cell.severity == HARDEST]
-    return chosen + ([max(worst, key=lambda cell: errors[cell])] if worst else [])
+    severities = results.spec.severities
+    middle, last = severities[len(severities) // 2], severities[-1]
+    for names in name_groups(results.spec).values():
+        cells = [cell for cell in errors if cell.severity == middle and cell.name in names]
+        chosen += [max(cells, key=lambda cell: errors[cell])] if cells else []
+    hardest = [cell for cell in errors if cell.severity == last]
+    return chosen + ([max(hardest, key=lambda cell: errors[cell])] if hardest else [])
 
 
 def _pixels(suite: Suite, cell: Cell, shown: np.ndarray[Any, Any]) -> list[Pixels]:
@@ -141,7 +141,7 @@ def _answer(columns: Columns, image: int, names: Sequence[str]) -> Answer:
 
 
 def _class_names(dataset: str) -> Sequence[str]:
-    """Names of a data set's classes; none where they are not known."""
+    """Return the names of a data set's classes; none where they are not known."""
     if dataset in ("cifar10", "cifar100"):
         return cifar_classes(dataset)
     if dataset != "imagenet":
@@ -155,5 +155,5 @@ def _name(names: Sequence[str], label: int) -> str:
     return names[label] if label < len(names) else f"class {label}"
 
 
-def _title(cell: Cell) -> str:
-    return "Clean" if cell == CLEAN else f"{SHORT_NAMES.get(cell.name, cell.name)} {cell.severity}"
+def _title(cell: Cell, spec: SuiteSpec) -> str:
+    return "Clean" if cell == CLEAN else f"{spec.heading(cell.name)} {cell.severity}"

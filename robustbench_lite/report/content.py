@@ -9,11 +9,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_lite.reference.names import SHORT_NAMES
 from robustbench_lite.report.fourier.fourier_map import FourierMap
 from robustbench_lite.report.tables.comparison import Comparison
-from robustbench_lite.report.tables.layout import suite_layout, suite_title
+from robustbench_lite.report.tables.layout import name_groups
 from robustbench_lite.results import Results
+from robustbench_lite.suite_spec import SuiteSpec
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -39,7 +39,7 @@ class ModelRun:
 
     Attributes:
         title: the model's name; no other model in the report has it.
-        results: the record.
+        results: the spec.
         reliability: severity (0: clean) -> curve over all corruptions of that severity; empty without
             the run's predictions.
         flip_errors: (perturbation, difficulty) -> standard error of its flip probability.
@@ -113,8 +113,13 @@ class Section:
 
     @property
     def title(self) -> str:
-        """The papers' name of the suite."""
-        return suite_title(self.suite)
+        """The suite's name in headings."""
+        return self.spec.title
+
+    @property
+    def spec(self) -> SuiteSpec:
+        """The suite."""
+        return self.runs[0].results.spec
 
     @property
     def results(self) -> list[Results]:
@@ -124,18 +129,22 @@ class Section:
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Heading -> the corruptions or perturbations that a run has; those outside the mean come last."""
-        layout = suite_layout(self.suite, self.results[0].choices.get("perturbation_list", "snow"))
-        evaluated = {cell.name for results in self.results for cell in results.cells}
-        every = {**layout.groups, "Validation": layout.extra}
+        evaluated = dict.fromkeys(
+            cell.name for results in self.results for cell in results.cells if cell.name != "clean"
+        )
+        every = name_groups(self.spec)
+        ordered = (*self.spec.validation, *evaluated)
+        every["Not in the mean"] = tuple(dict.fromkeys(n for n in ordered if n not in self.spec.test))
         groups = {
             heading: tuple(name for name in names if name in evaluated) for heading, names in every.items()
         }
         return {heading: names for heading, names in groups.items() if names}
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """Corruption or perturbation -> its short name."""
-        return SHORT_NAMES
+    def labels(self) -> dict[str, str]:
+        """Corruption or perturbation -> the heading of its column."""
+        names = dict.fromkeys(cell.name for results in self.results for cell in results.cells)
+        return {name: self.spec.heading(name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,107 +1,121 @@
-"""What the numbers of a section say, in a few sentences."""
+"""The findings of a section: what its numbers mean, in a few sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
-from robustbench_lite.report.content import ModelRun, Section
+from robustbench_lite.report.content import Section
 from robustbench_lite.report.tables.comparison import Comparison
-from robustbench_lite.results import ESTIMATED, Results
+from robustbench_lite.results import Results
+from robustbench_lite.scores import ESTIMATED, SELECTED, presentation
+from robustbench_lite.suite_spec import SuiteSpec
 
 _SHOWN: Final = 3
-_DECISIVE: Final = {
-    "mce": "mCE",
-    "mean_error": "mean error",
-    "selected_mean_error": "the error of the selection",
-    "mfp": "mFP",
-    "selected_mfp": "the flip probability of the selection",
-    "mfr": "mFR",
-}
+_MEAN_ERRORS: Final = ("mean_error", f"{SELECTED}mean_error")
+_MEAN_FLIPS: Final = ("mfp", "mean_flip_probability", f"{SELECTED}mean_flip_probability", f"{SELECTED}mfp")
+"""The plain means of a run: of the suite, or of a selection of its cells."""
 
 
 def findings(section: Section) -> list[tuple[str, str]]:
-    """What broke, by how much, against whom, and whether the difference is real: lead and sentences."""
-    told = [(run.title, " ".join(_of_one(run))) for run in section.runs]
-    if section.comparison is not None:
-        lead = f"{section.comparison.second} against {section.comparison.first}"
-        told.append((lead, " ".join(_of_two(section.comparison, section.kind))))
-    return [(lead, text) for lead, text in told if text]
+    """Return (model or pair of models, sentences): what hurts, how much, and which differences are real."""
+    sentences = [(run.title, _of_one_run(run.results, section.spec)) for run in section.runs]
+    comparison = section.comparison
+    if comparison is not None:
+        pair = f"{comparison.second} against {comparison.first}"
+        sentences.append((pair, _of_two_runs(comparison, section.spec)))
+    return [(lead, " ".join(texts)) for lead, texts in sentences if texts]
 
 
-def _of_one(run: ModelRun) -> list[str]:
-    results = run.results
-    if results.kind == "perturbation":
-        return _flips(results)
+def _of_one_run(results: Results, spec: SuiteSpec) -> list[str]:
+    if spec.kind == "perturbation":
+        return _flips(results, spec)
     clean = _score(results, "clean_error")
-    if results.kind == "clean":
+    if spec.kind == "clean":
         return [f"Wrong on {clean} of the images."] if clean else []
-    told = []
-    if mean := _score(results, "mean_error") or _score(results, "selected_mean_error"):
-        whole = any(name.endswith("mean_error") and "selected" not in name for name in results.summary)
-        what = "the corrupted images" if whole else "the images of the cells that were evaluated"
-        told.append(f"Wrong on {mean} of {what}{f', on {clean} of the clean ones' if clean else ''}.")
-    if mce := _score(results, "mce"):
-        told.append(f"mCE, with AlexNet at 100 %: {mce}.")
+    sentences = []
+    if mean := _score(results, *_MEAN_ERRORS):
+        whole = any(name in results.summary for name in ("mean_error", f"{ESTIMATED}mean_error"))
+        images = "the corrupted images" if whole else "the images of the cells that were evaluated"
+        and_clean = f", on {clean} of the clean ones" if clean else ""
+        sentences.append(f"Wrong on {mean} of {images}{and_clean}.")
     errors = {name: sum(values) / len(values) for name, values in results.by_name().items()}
-    if len(errors) > _SHOWN:
-        worst = sorted(errors, key=lambda name: errors[name], reverse=True)
-        told.append(f"Hardest: {_listed(worst[:_SHOWN], errors)}; easiest: {_listed(worst[:-3:-1], errors)}.")
-    return told + _calibration(results)
-
-
-def _calibration(results: Results) -> list[str]:
-    clean = results.summary.get("clean_rms_calibration_error")
-    mean = results.summary.get("rms_calibration_error")
-    if clean is None or mean is None:
-        return []
-    over = [cell for cell in results.cells if cell.name not in ("clean", *VALIDATION_CORRUPTIONS)]
-    confidence = sum(cell.scores["mean_confidence"] for cell in over) / len(over)
-    right = 1 - sum(cell.scores["error"] for cell in over) / len(over)
-    way = "over-confident" if confidence > right else "under-confident"
     return [
-        f"Under corruption {way}: {_percent(confidence)} sure on average, right {_percent(right)} of the "
-        f"time; RMS calibration error {_percent(clean)} clean, {_percent(mean)} corrupted."
+        *sentences,
+        *_normalised(results, spec),
+        *_extremes("Hardest", "easiest", errors),
+        *_calibration(results, spec),
     ]
 
 
-def _flips(results: Results) -> list[str]:
-    told = []
-    if mean := _score(results, "mfp") or _score(results, "selected_mfp"):
-        told.append(f"The prediction changes in {mean} of the compared frame pairs.")
-    if rate := _score(results, "mfr"):
-        told.append(f"mFR, with AlexNet at 100 %: {rate}.")
-    values = {cell.name: cell.scores["flip_probability"] for cell in results.cells if cell.severity == 1}
-    if len(values) > _SHOWN:
-        worst = sorted(values, key=lambda name: values[name], reverse=True)
-        told.append(
-            f"Least stable: {_listed(worst[:_SHOWN], values)}; most: {_listed(worst[:-3:-1], values)}."
-        )
-    return told
+def _flips(results: Results, spec: SuiteSpec) -> list[str]:
+    sentences = []
+    if mean := _score(results, *_MEAN_FLIPS):
+        sentences.append(f"The prediction changes in {mean} of the compared frame pairs.")
+    flips = {cell.name: cell.scores["flip_probability"] for cell in results.cells if cell.severity == 1}
+    return [*sentences, *_normalised(results, spec), *_extremes("Least stable", "most", flips)]
 
 
-def _of_two(comparison: Comparison, kind: str) -> list[str]:
-    said = []
+def _normalised(results: Results, spec: SuiteSpec) -> list[str]:
+    """Return the mean that is divided by a baseline."""
+    mean = _score(results, spec.mean.key)
+    if spec.baseline is None or not mean:
+        return []
+    return [f"{spec.mean.heading}, with {spec.baseline.name} at 100 %: {mean}."]
+
+
+def _extremes(most: str, least: str, values: Mapping[str, float]) -> list[str]:
+    """Return the names with the largest and the smallest values; nothing where there are only a few."""
+    if len(values) <= _SHOWN:
+        return []
+    ordered = sorted(values, key=lambda name: values[name], reverse=True)
+    return [f"{most}: {_listed(ordered[:_SHOWN], values)}; {least}: {_listed(ordered[:-3:-1], values)}."]
+
+
+def _calibration(results: Results, spec: SuiteSpec) -> list[str]:
+    clean = results.summary.get("clean_rms_calibration_error")
+    mean = results.summary.get("rms_calibration_error")
+    cells = [cell for cell in results.cells if cell.name in spec.test]
+    if clean is None or mean is None or not cells:
+        return []
+    confidence = sum(cell.scores["mean_confidence"] for cell in cells) / len(cells)
+    accuracy = 1 - sum(cell.scores["error"] for cell in cells) / len(cells)
+    direction = "over-confident" if confidence > accuracy else "under-confident"
+    return [
+        f"Under corruption {direction}: {_percent(confidence)} sure on average, right {_percent(accuracy)} "
+        f"of the time; RMS calibration error {_percent(clean)} clean, {_percent(mean)} corrupted."
+    ]
+
+
+def _of_two_runs(comparison: Comparison, spec: SuiteSpec) -> list[str]:
+    verdicts = []
     for verdict in ("better", "worse"):
-        names = [one.name for one in comparison.by_name if one.verdict == verdict]
+        names = [row.name for row in comparison.by_name if row.verdict == verdict]
         if names:
-            said.append(f"{verdict} on {len(names)} ({_names(names)})")
-    unclear = sum(one.verdict == "no evidence" for one in comparison.by_name)
+            verdicts.append(f"{verdict} on {len(names)} ({_names(names)})")
+    unclear = sum(row.verdict == "no evidence" for row in comparison.by_name)
     if unclear:
-        said.append(f"no evidence of a difference on {unclear}")
-    told = [f"Of {len(comparison.by_name)} {kind}s {'; '.join(said)}."]
-    for one in comparison.headlines:
-        if one.name in _DECISIVE:
-            ends = f"95 % interval {100 * one.low:+z.1f} to {100 * one.high:+z.1f}"
-            what = f"Difference in {_DECISIVE[one.name]}: {100 * one.difference:+z.1f} points"
-            told.append(f"{what} ({ends}): {one.verdict}.")
-    return told
+        verdicts.append(f"no evidence of a difference on {unclear}")
+    sentences = [f"Of {len(comparison.by_name)} {spec.kind}s {'; '.join(verdicts)}."]
+    means = {spec.mean.key, *_MEAN_ERRORS, *_MEAN_FLIPS}
+    for row in comparison.headlines:
+        if row.name in means:
+            interval = f"95 % interval {100 * row.low:+z.1f} to {100 * row.high:+z.1f}"
+            difference = f"Difference in {_in_a_sentence(row.name)}: {100 * row.difference:+z.1f} points"
+            sentences.append(f"{difference} ({interval}): {row.verdict}.")
+    return sentences
 
 
-def _score(results: Results, name: str) -> str:
-    """A score in percent with its interval; empty where there is none."""
-    for key in (name, ESTIMATED + name):
+def _in_a_sentence(key: str) -> str:
+    """Return a headline score as a sentence calls it: "mean error", "mCE", "the error of the selection"."""
+    title = presentation(key).title
+    lowered = title[0].lower() + title[1:] if title[1].islower() else title
+    return f"the {lowered}" if key.startswith(SELECTED) else lowered
+
+
+def _score(results: Results, *names: str) -> str:
+    """Return the first of these scores that the run has, in percent with its interval; else nothing."""
+    for key in (prefix + name for name in names for prefix in ("", ESTIMATED)):
         if key in results.summary:
             about = "about " if key.startswith(ESTIMATED) else ""
             text = about + _percent(results.summary[key])
@@ -116,7 +130,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def _listed(names: Sequence[str], values: dict[str, float]) -> str:
+def _listed(names: Sequence[str], values: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} ({_percent(values[name])})" for name in names)
 
 

@@ -14,7 +14,8 @@ from robustbench_lite.report.findings import findings
 from robustbench_lite.report.folder import replace_files
 from robustbench_lite.report.page import PageSection, html_page
 from robustbench_lite.report.provenance import definitions, run_records
-from robustbench_lite.report.tables.results_table import cell_table, results_table
+from robustbench_lite.report.tables.paper_table import cell_table
+from robustbench_lite.report.tables.results_table import results_table
 
 PAGE: Final = "report.html"
 _FIGURE_FORMATS: Final = ("png", "pdf")

@@ -17,7 +17,7 @@ from robustbench_lite.cli import main
 from robustbench_lite.errors import DataError, InvalidInput, RobustBenchWarning
 from robustbench_lite.evaluation.compare import compare
 from robustbench_lite.reference.names import TEST_CORRUPTIONS, TEST_PERTURBATIONS
-from robustbench_lite.report.tables.comparison import score_title
+from robustbench_lite.scores import presentation
 
 QUICK = {"device": "cpu", "batch_size": 40, "bootstrap": 0}
 
@@ -174,8 +174,8 @@ def test_too_few_replicates_for_a_p_value_are_refused(runs: tuple[Path, Path]) -
 
 
 def test_scores_are_told_in_words() -> None:
-    assert score_title("clean_brier_score") == "Clean Brier (0 to 2)"
-    assert score_title("mfp_difficulty_2") == "mfp difficulty 2"
+    assert presentation("clean_brier_score").title == "Clean Brier (0 to 2)"
+    assert presentation("mfp_difficulty_2").title == "mFP, difficulty 2"
 
 
 def test_the_command_prints_every_format(runs: tuple[Path, Path]) -> None:

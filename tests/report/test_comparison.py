@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference, score_title
+from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference
+from robustbench_lite.scores import presentation
 
 
 @pytest.mark.parametrize(
@@ -14,12 +15,12 @@ from robustbench_lite.report.tables.comparison import Comparison, ScoreDifferenc
         ("clean_error", "Clean error"),
         ("clean_brier_score", "Clean Brier (0 to 2)"),
         ("selected_mean_error", "Error of the selection"),
-        ("selected_brier_score", "Brier (0 to 2), selection"),
-        ("mfp_difficulty_2", "mfp difficulty 2"),
+        ("selected_brier_score", "Brier (0 to 2) of the selection"),
+        ("mfp_difficulty_2", "mFP, difficulty 2"),
     ],
 )
 def test_a_score_is_called_by_its_name_in_words(name: str, title: str) -> None:
-    assert score_title(name) == title
+    assert presentation(name).title == title
 
 
 @pytest.mark.parametrize("name", ["brier_score", "clean_brier_score", "selected_brier_score", "selected_nll"])

@@ -73,14 +73,15 @@ def corruption_run(title: str = "net", shift: float = 0.0, names=TEST_CORRUPTION
         "clean_rms_calibration_error": 0.03,
         "rms_calibration_error": 0.2,
     }
-    told = {
+    record = {
+        "spec": SUITES["cifar10-c"],
         "summary": summary,
         "intervals": {"mean_error": (0.38, 0.42)},
         "choices": {"mean_error": "a definition"},
         "provenance": {"model": {"name": title, "parameters": 1234}, "data": {"images": 200}},
     } | fields
     curve = Reliability((0.5, 0.8, 0.99), (0.4, 0.7, 0.9), (5, 40, 155))
-    results = Results(SUITES["cifar10-c"], "official", tuple(cells), **told)
+    results = Results(protocol="official", cells=tuple(cells), **record)
     return ModelRun(title, results, dict.fromkeys(range(6), curve))
 
 
@@ -474,7 +475,7 @@ def test_a_drawing_is_well_formed_and_the_same_each_time() -> None:
     [
         ({"summary": {"estimated_mean_error": 0.3}}, "Wrong on about 30.0 % of the corrupted images."),
         ({"summary": {"selected_mean_error": 0.3}}, "Wrong on 30.0 % of the images of the cells that were"),
-        ({"summary": {"mce": 0.767}}, "mCE, with AlexNet at 100 %: 76.7 %."),
+        ({"spec": SUITES["imagenet-c"], "summary": {"mce": 0.767}}, "mCE, with AlexNet at 100 %: 76.7 %."),
     ],
 )
 def test_findings_say_what_kind_of_number_it_is(fields: dict[str, object], words: str) -> None:

@@ -290,7 +290,7 @@ def test_runs_on_different_suites_are_not_one_table():
 
 def test_rows_may_be_made_by_hand():
     rows = [ReportRow("mine", dict.fromkeys(TEST_CORRUPTIONS, 0.5), mean=0.5, clean_error=0.25)]
-    text = render([paper_table(rows, suite_layout("imagenet-c"))], "text")
+    text = render([paper_table(rows, suite_layout(SUITES["imagenet-c"]))], "text")
     assert line_of(text, "mine") == ["mine", "25.0", *["50"] * 15, "50.0"]
 
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from robustbench_lite.reference.names import VALIDATION_CORRUPTIONS
 from robustbench_lite.report.content import ModelRun, Section
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH, percent, severity_axis
 from robustbench_lite.report.figures.legend import legend_above, legend_height
 from robustbench_lite.report.figures.style import INK, MUTED, Look, ReportFigure, sheet, tidy
 from robustbench_lite.results import Results
+from robustbench_lite.scores import presentation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,13 +26,10 @@ _LINE: Final = 0.125
 _A_LINE: Final = 5
 """Calibration errors that fit on one line above a panel."""
 
-_CALIBRATION: Final = {
-    "rms_calibration_error": "RMS calibration error",
-    "expected_calibration_error": "ECE",
-    "brier_score": "Brier score (0 to 2)",
-    "nll": "NLL",
-}
-_PERCENTAGES: Final = ("rms_calibration_error", "expected_calibration_error")
+_CALIBRATION: Final = ("rms_calibration_error", "expected_calibration_error", "brier_score", "nll")
+_BIASED: Final = ("rms_calibration_error", "expected_calibration_error")
+"""Calibration errors, which are larger over a sample of the images than over all of them."""
+
 _RELIABILITY_CAPTION: Final = (
     "Accuracy against confidence in 15 bins of equal width, over all corruptions of one severity. The area "
     "of a mark is the share of predictions in its bin; bins of fewer than 10 predictions are left out. On "
@@ -153,9 +150,9 @@ def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, L
     levels = sorted({cell.severity for run in runs for cell in run.results.cells})
     with sheet(height) as figure:
         axes = figure.subplots(1, len(_CALIBRATION))
-        for axis, (score, title) in zip(axes, _CALIBRATION.items(), strict=True):
+        for axis, score in zip(axes, _CALIBRATION, strict=True):
             tidy(axis)
-            axis.set_title(title, loc="left")
+            axis.set_title(presentation(score).title, loc="left")
             top = 0.0
             for run in runs:
                 values = by_severity(run.results, score) or {0: math.nan}
@@ -164,7 +161,7 @@ def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, L
             axis.set_ylim(0, 1.08 * top or 1.0)
             severity_axis(axis, levels)
             axis.set_xlabel("severity", labelpad=1)
-            if score in _PERCENTAGES:
+            if presentation(score).percent:
                 percent(axis.yaxis)
         figure.subplots_adjust(
             left=0.05, right=0.99, top=1 - above / height, bottom=0.35 / height, wspace=0.28
@@ -179,11 +176,11 @@ def by_severity(results: Results, score: str) -> dict[int, float]:
     Empty for the calibration errors of an estimate: over a sample of the images they are larger than over
     all of them.
     """
-    if results.estimate is not None and score in _PERCENTAGES:
+    if results.estimate is not None and score in _BIASED:
         return {}
-    outside = VALIDATION_CORRUPTIONS
+    counted = ("clean", *results.spec.test)
     values: dict[int, list[float]] = {}
     for cell in results.cells:
-        if cell.name not in outside and score in cell.scores:
+        if cell.name in counted and score in cell.scores:
             values.setdefault(cell.severity, []).append(cell.scores[score])
     return {level: math.fsum(column) / len(column) for level, column in sorted(values.items())}

@@ -21,8 +21,8 @@ _CLASS_LETTERS: Final = 7
 _ANSWER_LETTERS: Final = 5.8
 _CAPTION: Final = (
     "Images drawn at random. The columns are the corruption of each group that hurts {first} most at "
-    "severity 3, and the corruption that hurts it most at severity 5. Below each image: the predicted class"
-    " and its probability."
+    "the middle severity, and the corruption that hurts it most at the last. Below each image: the "
+    "predicted class and its probability."
 )
 
 

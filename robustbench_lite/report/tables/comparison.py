@@ -1,36 +1,16 @@
-"""Two runs against each other: differences with intervals, and what they are evidence for."""
+"""The comparison of two runs: differences with intervals, and what they are evidence for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from robustbench_lite.report.tables.layout import suite_title
 from robustbench_lite.report.tables.results_table import Report
 from robustbench_lite.report.tables.table import Column, Row, Table
+from robustbench_lite.scores import Presentation, presentation
 
 LEVEL: Final = 0.05
-
-_TITLES: Final = {
-    "error": "error",
-    "flip_probability": "flip probability",
-    "mce": "mCE",
-    "relative_mce": "Relative mCE",
-    "mfr": "mFR",
-    "mfp": "mFP",
-    "mt5d": "Top-5 distance",
-    "mean_error": "Mean error",
-    "selected_mean_error": "Error of the selection",
-    "clean_error": "Clean error",
-    "top5_error": "Top-5 error",
-    "rms_calibration_error": "RMS calibration error",
-    "expected_calibration_error": "ECE",
-    "brier_score": "Brier (0 to 2)",
-    "top_label_brier_score": "Brier, top label",
-    "nll": "NLL",
-}
-_PLAIN: Final = ("brier_score", "top_label_brier_score", "nll", "mt5d")
 
 
 @dataclass(frozen=True)
@@ -38,12 +18,12 @@ class ScoreDifference:
     """A score of two models on the same images; all scores are better when lower.
 
     Attributes:
-        name: corruption or perturbation, or the headline score's name in `Results.summary`.
-        first: value of run A.
-        second: value of run B.
-        low: lower end of the 95 % interval of second - first.
-        high: upper end.
-        p: two-sided p-value of no difference; Holm-adjusted where several rows are judged together.
+        name: the corruption or perturbation, or the headline score's name in `Results.summary`.
+        first: the value of run A.
+        second: the value of run B.
+        low: the lower end of the 95 % interval of second - first.
+        high: the upper end.
+        p: the two-sided p-value of no difference; Holm-adjusted where several rows are judged together.
     """
 
     name: str
@@ -68,16 +48,18 @@ class ScoreDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Run B against run A.
+    """The comparison of run B with run A.
 
     Attributes:
-        suite: name.
-        first: name of run A's model.
-        second: name of run B's.
+        suite: the suite's name.
+        first: the name of run A's model.
+        second: the name of run B's model.
         score: what the rows by name show: "error", "flip_probability", or with a baseline "CE" or "FR".
         by_name: corruptions or perturbations, whose p-values are Holm-adjusted together.
         headlines: scores of the whole suite, each judged alone.
-        notes: how intervals come about, and what to beware of.
+        notes: sentences about the intervals and their limits.
+        title: the suite's title; its name where empty.
+        shown: how the scores of a plugin are printed, by their names.
     """
 
     suite: str
@@ -87,51 +69,44 @@ class Comparison:
     by_name: tuple[ScoreDifference, ...]
     headlines: tuple[ScoreDifference, ...]
     notes: tuple[str, ...]
+    title: str = ""
+    shown: Mapping[str, Presentation] = field(default_factory=dict)
 
     def report(self) -> Report:
-        """As tables; the names of CSV columns are those of `ScoreDifference`."""
-        title = f"{suite_title(self.suite)}: B ({self.second}) against A ({self.first})"
-        many = (
-            f"{len(self.by_name)} rows are judged together: p-values are Holm-adjusted, so that with no "
-            "difference anywhere the chance of any verdict is 5 %; intervals are of each row alone."
+        """Return the comparison as tables; the names of CSV columns are those of `ScoreDifference`."""
+        title = f"{self.title or self.suite}: B ({self.second}) against A ({self.first})"
+        score = self.score if self.score in ("CE", "FR") else presentation(self.score).title.lower()
+        holm = (
+            f"{len(self.by_name)} rows are judged together: p-values are Holm-adjusted. Without any "
+            "difference, the chance of one verdict or more is 5 %. Each interval is of its row alone."
         )
-        # The suite's own scores before those of the clean images, which have nothing to do with robustness.
-        ordered = sorted(self.headlines, key=lambda one: one.name.startswith("clean_"))
-        shares = [one for one in ordered if not _is_plain(one.name)]
-        others = [one for one in ordered if _is_plain(one.name)]
+        # The scores of the suite come before those of the clean images, which do not measure robustness.
+        ordered = sorted(self.headlines, key=lambda row: row.name.startswith("clean_"))
+        headings = {row.name: presentation(row.name, self.shown) for row in ordered}
+        titles = {name: shown.title for name, shown in headings.items()}
+        percentages = [row for row in ordered if headings[row.name].percent]
+        others = [row for row in ordered if not headings[row.name].percent]
         tables = [
-            _table(f"{title}, {_TITLES.get(self.score, self.score)} %", "Name", self.by_name, (many,)),
-            _table("Headline scores, %", "Score", shares),
-            _table("Headline scores", "Score", others),
+            _table(f"{title}, {score} %", Column("name", "Name"), self.by_name, {}, (holm,)),
+            _table("Headline scores, %", Column("name", "Score"), percentages, titles),
+            _table("Headline scores", Column("name", "Score"), others, titles, percent=False),
         ]
         *before, last = [table for table in tables if table.rows]
         return Report((*before, replace(last, notes=(*last.notes, *self.notes))))
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a score is printed as it is, not as a percentage."""
-    bare = name.removeprefix("clean_").removeprefix("selected_")
-    return bare.partition("_difficulty")[0] in _PLAIN
-
-
-def score_title(name: str) -> str:
-    """A headline score in words."""
-    if name in _TITLES:
-        return _TITLES[name]
-    bare = name.removeprefix("clean_").removeprefix("selected_")
-    title = _TITLES.get(bare, bare.replace("_", " "))
-    if name.startswith("clean_"):
-        return f"Clean {title}"
-    return f"{title}, selection" if name.startswith("selected_") else title
-
-
 def _table(
-    title: str, label: str, differences: Sequence[ScoreDifference], notes: Sequence[str] = ()
+    title: str,
+    label: Column,
+    differences: Sequence[ScoreDifference],
+    titles: Mapping[str, str],
+    notes: Sequence[str] = (),
+    *,
+    percent: bool = True,
 ) -> Table:
-    plain = any(_is_plain(one.name) for one in differences)
-    digits, percent = (3, False) if plain else (1, True)
+    digits = 1 if percent else 3
     columns = [
-        Column("name", label),
+        label,
         Column("key", "", hidden=True),
         Column("first", "A", digits=digits, percent=percent),
         Column("second", "B", digits=digits, percent=percent),
@@ -142,16 +117,16 @@ def _table(
     rows = [
         Row(
             {
-                "name": score_title(one.name) if label == "Score" else one.name,
-                "key": one.name,
-                "first": one.first,
-                "second": one.second,
-                "difference": one.difference,
-                "p": one.p,
-                "verdict": one.verdict,
+                "name": titles.get(row.name, row.name),
+                "key": row.name,
+                "first": row.first,
+                "second": row.second,
+                "difference": row.difference,
+                "p": row.p,
+                "verdict": row.verdict,
             },
-            {"difference": (one.low, one.high)},
+            {"difference": (row.low, row.high)},
         )
-        for one in differences
+        for row in differences
     ]
     return Table(title, columns, rows, notes, ranked=False)

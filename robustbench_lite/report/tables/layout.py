@@ -1,26 +1,17 @@
-"""The papers' table layouts: which columns, under which headings, rounded how."""
+"""The layout of a suite's table: its columns, their headings and decimals, and the definition below it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from robustbench_lite.reference.names import (
-    CORRUPTION_GROUPS,
-    PERTURBATION_GROUPS,
-    PERTURBATION_LISTS,
-    VALIDATION_CORRUPTIONS,
-    VALIDATION_PERTURBATIONS,
-)
-from robustbench_lite.reference.names import SHORT_NAMES as SHORT_NAMES
+from robustbench_lite.report.tables.rows import ReportRow
+from robustbench_lite.suite_spec import SuiteSpec
 
-SUITE_TITLES: Final[Mapping[str, str]] = {
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "imagenet": "ImageNet",
-    "tiny-imagenet": "Tiny-ImageNet",
-}
+_IN_WORDS: Final = {5: "five", 10: "ten"}
+_LISTS: Final = {"snow": "the papers' list", "spatter": "the official CIFAR-P script's list"}
+"""List of ten perturbations -> who uses it."""
 
 
 @dataclass(frozen=True)
@@ -28,100 +19,92 @@ class TableLayout:
     """How the scores of a suite are laid out.
 
     Attributes:
-        title: line above the table.
-        groups: heading -> corruptions or perturbations in the mean, in order.
-        extra: names that never enter the mean.
-        mean: heading of the mean.
-        mean_key: its name in `Results.summary`.
-        digits: decimals of the columns (the mean and the clean error have one).
+        spec: the suite, which has the headings of the columns and of the mean.
+        title: the line above the table.
+        groups: heading -> names in the mean, in order.
+        extra: names outside the mean.
+        digits: decimals of the columns; the mean and the clean error have one.
         note: the definition, in a sentence.
     """
 
+    spec: SuiteSpec
     title: str
     groups: Mapping[str, tuple[str, ...]]
     extra: tuple[str, ...]
-    mean: str
-    mean_key: str
     digits: int
     note: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What enters the mean, in order."""
+        """The names in the mean, in order."""
         return tuple(name for group in self.groups.values() for name in group)
 
 
-def suite_title(suite: str) -> str:
-    """The papers' name of a suite: "CIFAR-10-C" for "cifar10-c"."""
-    if suite in SUITE_TITLES:
-        return SUITE_TITLES[suite]
-    dataset, _, kind = suite.rpartition("-")
-    return f"{SUITE_TITLES.get(dataset, dataset)}-{kind.upper()}" if dataset else suite
-
-
-def suite_layout(suite: str, perturbation_list: str = "snow") -> TableLayout:
-    """Return the layout of a -C or -P suite: AugMix's Table 2 for ImageNet-C, its Table 3 for ImageNet-P.
+def suite_layout(spec: SuiteSpec, rows: Sequence[ReportRow] = ()) -> TableLayout:
+    """Return the layout of a suite: AugMix's Table 2 for ImageNet-C, its Table 3 for ImageNet-P.
 
     Args:
-        suite: name, for example "cifar10-c".
-        perturbation_list: "snow" or "spatter", the ten perturbations in the mean.
+        spec: the suite.
+        rows: of the table; values on names that the suite does not list stand outside the mean.
     """
-    title = suite_title(suite)
-    if suite.endswith("-p"):
-        return _perturbations(suite, title, perturbation_list)
-    groups = {heading.capitalize(): names for heading, names in CORRUPTION_GROUPS.items()}
-    if suite == "imagenet-c":
-        return TableLayout(
-            title=f"{title}: corruption error (CE), %",
-            groups=groups,
-            extra=VALIDATION_CORRUPTIONS,
-            mean="mCE",
-            mean_key="mce",
-            digits=0,
-            note="CE: sum of the errors over five severities, divided by AlexNet's (Hendrycks & Dietterich "
-            "2019; AlexNet = 100); mCE: mean of the 15. Rounded as in AugMix, Table 2.",
-        )
-    return TableLayout(
-        title=f"{title}: error, %",
-        groups=groups,
-        extra=VALIDATION_CORRUPTIONS,
-        mean="Mean",
-        mean_key="mean_error",
-        digits=1,
-        note="Error: mean over five severities, not normalised by a baseline; mean of the 15 as in AugMix, "
-        "Table 1.",
+    values = dict.fromkeys(name for row in rows for name in row.values)
+    others = [name for name in values if name not in spec.names]
+    title, note = _TEXTS[spec.kind](spec)
+    digits = 1 if spec.baseline is None else 0
+    return TableLayout(spec, title, name_groups(spec), (*spec.validation, *others), digits, note)
+
+
+def name_groups(spec: SuiteSpec) -> dict[str, tuple[str, ...]]:
+    """Return heading -> names in the mean, in the suite's groups; names without a group come last."""
+    groups = spec.test_groups()
+    rest = "Other" if len(groups) > 1 else f"{spec.kind.capitalize()}s"
+    return {group.capitalize() or rest: names for group, names in groups.items()}
+
+
+def _corruption_texts(spec: SuiteSpec) -> tuple[str, str]:
+    """Return the line above the table and the definition below it."""
+    severities = _count(len(spec.severities), "severities", "severity")
+    corruptions = _count(len(spec.test), "corruptions", "corruption")
+    names = f"the {len(spec.test)}" if spec.published else corruptions
+    if spec.baseline is None:
+        source = " as in AugMix, Table 1" if spec.published else ""
+        definition = f"mean over {severities}, not normalised by a baseline; mean of {names}{source}"
+        return f"{spec.title}: error, %", f"Error: {definition}."
+    name, source = spec.baseline.name, spec.baseline.source
+    cited = f"{source}; {name} = 100" if source else f"{name} = 100"
+    definition = f"sum of the errors over {severities}, divided by {name}'s ({cited})"
+    rounded = " Rounded as in AugMix, Table 2." if spec.published else ""
+    return (
+        f"{spec.title}: corruption error (CE), %",
+        f"CE: {definition}; {spec.mean.heading}: mean of {names}.{rounded}",
     )
 
 
-def _perturbations(suite: str, title: str, chosen: str) -> TableLayout:
-    ten = PERTURBATION_LISTS[chosen]
-    swapped = {"snow": "spatter"} if chosen == "spatter" else {}
-    groups = {
-        heading.capitalize(): tuple(swapped.get(name, name) for name in names)
-        for heading, names in PERTURBATION_GROUPS.items()
-    }
-    every = dict.fromkeys((*PERTURBATION_LISTS["snow"], *VALIDATION_PERTURBATIONS))
-    extra = tuple(name for name in every if name not in ten)
-    which = f"mean of the ten with {chosen}" + (
-        " (the papers' list)." if chosen == "snow" else " (the official CIFAR-P script's list)."
-    )
-    if suite == "imagenet-p":
-        return TableLayout(
-            title=f"{title}: flip rate (FR), %",
-            groups=groups,
-            extra=extra,
-            mean="mFR",
-            mean_key="mfr",
-            digits=0,
-            note=f"FR: flip probability divided by AlexNet's (AlexNet = 100); mFR: {which} Rounded as in "
-            "AugMix, Table 3.",
-        )
-    return TableLayout(
-        title=f"{title}: flip probability (FP), %",
-        groups=groups,
-        extra=extra,
-        mean="mFP",
-        mean_key="mfp",
-        digits=1,
-        note=f"FP: frame pairs whose predictions differ, not normalised; mFP: {which}",
-    )
+def _perturbation_texts(spec: SuiteSpec) -> tuple[str, str]:
+    """Return the line above the table and the definition below it."""
+    names = _count(len(spec.test), "perturbations", "perturbation")
+    if spec.published and spec.test_list in _LISTS:
+        names = f"the ten with {spec.test_list} ({_LISTS[spec.test_list]})"
+    mean = f"{spec.mean.heading}: mean of {names}."
+    if spec.baseline is None:
+        note = f"FP: frame pairs whose predictions differ, not normalised; {mean}"
+        return f"{spec.title}: flip probability (FP), %", note
+    name = spec.baseline.name
+    rounded = " Rounded as in AugMix, Table 3." if spec.published else ""
+    note = f"FR: flip probability divided by {name}'s ({name} = 100); {mean}{rounded}"
+    return f"{spec.title}: flip rate (FR), %", note
+
+
+def _clean_texts(spec: SuiteSpec) -> tuple[str, str]:
+    return spec.title, ""
+
+
+_TEXTS: Final = {
+    "corruption": _corruption_texts,
+    "perturbation": _perturbation_texts,
+    "clean": _clean_texts,
+}
+
+
+def _count(count: int, plural: str, singular: str) -> str:
+    return f"{_IN_WORDS.get(count, count)} {singular if count == 1 else plural}"

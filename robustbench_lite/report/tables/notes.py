@@ -1,4 +1,4 @@
-"""The sentences below a table: where published rows come from, and what stands behind measured ones."""
+"""The sentences below a table: definitions, sources, what is missing, and what stands behind the numbers."""
 
 from __future__ import annotations
 
@@ -6,60 +6,92 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from robustbench_lite.report.tables.layout import TableLayout
 from robustbench_lite.report.tables.rows import ESTIMATED_MARK, MEASURED, PUBLISHED_MARK, ReportRow
-from robustbench_lite.results import Results
+from robustbench_lite.report.tables.table import NO_VALUE
+from robustbench_lite.results import ESTIMATED, Results
 
 _STARRED: Final = "* AutoAugment without the operations that overlap with the corruptions of the -C suites."
-_SAID: Final[Mapping[str, str]] = {PUBLISHED_MARK: "published: ", ESTIMATED_MARK: ""}
+_MARK_WORDS: Final[Mapping[str, str]] = {PUBLISHED_MARK: "published: ", ESTIMATED_MARK: ""}
+_INTERVALS: Final = {
+    False: "[low, high]: 95 % bootstrap interval over images, an image's copies together.",
+    True: "≈ ... [low, high]: 95 % interval for the score over all images of these files.",
+}
+
+
+def paper_notes(rows: Sequence[ReportRow], layout: TableLayout) -> list[str]:
+    """Return the notes of the table in a paper's layout."""
+    notes = [layout.note]
+    for reason in dict.fromkeys(row.missing for row in rows if row.missing):
+        models = ", ".join(row.model for row in rows if row.missing == reason)
+        notes.append(f"{NO_VALUE} no mean for {models}: {reason}.")
+    unplaced = [reason for row in rows for reason in row.unplaced.items()]
+    for reason in dict.fromkeys(reason for _, reason in unplaced):
+        names = ", ".join(dict.fromkeys(name for name, why in unplaced if why == reason))
+        notes.append(f"{names}: {reason}; errors cell by cell are below.")
+    if any(_clean_error(row) is None or not set(layout.names) <= set(row.values) for row in rows):
+        notes.append(f"{NO_VALUE} not evaluated, or not published.")
+    return notes + source_notes(rows)
+
+
+def score_notes(rows: Sequence[ReportRow], results: Sequence[Results]) -> list[str]:
+    """Return the notes of the headline scores of measured runs: intervals, images, protocol, definitions."""
+    kinds = {name.startswith(ESTIMATED) for row in rows if row.trainings == 1 for name in row.intervals}
+    trainings = dict.fromkeys(row.trainings for row in rows if row.trainings > 1)
+    notes = [_INTERVALS[kind] for kind in sorted(kinds)]
+    notes += [f"±: standard deviation over {count} trainings." for count in trainings]
+    return notes + run_notes(results)
 
 
 def run_notes(results: Sequence[Results]) -> list[str]:
-    """What stands behind the numbers of measured runs: images, protocol, definitions, warnings."""
+    """Return what stands behind the numbers of measured runs: images, protocol, definitions, warnings."""
     notes = [f"Images: {text}." for text in dict.fromkeys(map(_images, results))]
-    notes += [f"Input protocol: {', '.join(dict.fromkeys(result.protocol for result in results))}."]
-    notes += dict.fromkeys(
-        f"Selection: {result.choices['selected_mean_error']}."
-        for result in results
-        if "selected_mean_error" in result.choices
-    )
-    for choice in ("calibration", "brier"):
-        said = dict.fromkeys(result.choices[choice] for result in results if choice in result.choices)
-        notes += [f"{choice.capitalize()}: {text}." for text in said]
-    warned = dict.fromkeys(
-        f"Warning, {result.model}: {text}."
-        for result in results
-        for text in result.provenance.get("warnings", ())
-    )
-    return [*notes, *warned]
-
-
-def _images(results: Results) -> str:
-    """Whether the images are the released ones or generated, and how many of the official number they are."""
-    data = results.provenance.get("data") or {}
-    mode = str(data.get("mode", "released"))
-    if mode == "generated":
-        mode += f" (profile {data.get('profile')}, seed {data.get('seed')})"
-    n, official = data.get("images"), data.get("official_images")
-    if n is None:
-        return mode
-    official_set = not results.suite.startswith("custom") and official is not None
-    return f"{mode}, {n:,} a cell" + (f" of the official {official:,}" if official_set else "")
+    notes += [f"Input protocol: {', '.join(dict.fromkeys(run.protocol for run in results))}."]
+    for choice, title in (
+        ("selected_mean_error", "Selection"),
+        ("calibration", "Calibration"),
+        ("brier", "Brier"),
+    ):
+        texts = dict.fromkeys(run.choices[choice] for run in results if choice in run.choices)
+        notes += [f"{title}: {text}." for text in texts]
+    warnings = [
+        f"Warning, {run.model}: {text}." for run in results for text in run.provenance.get("warnings", ())
+    ]
+    return [*notes, *dict.fromkeys(warnings)]
 
 
 def source_notes(rows: Sequence[ReportRow]) -> list[str]:
-    """Where rows come from that were not measured, by their marks."""
+    """Return where rows come from that were not measured, by their marks."""
     sources: dict[str, list[str]] = {}
     for row in rows:
         if row.source != MEASURED and row.source not in sources.setdefault(row.mark, []):
             sources[row.mark].append(row.source)
+    notes = [
+        f"{mark.strip()} {_MARK_WORDS[mark]}{'; '.join(_merged(places))}." for mark, places in sources.items()
+    ]
     starred = any(row.source != MEASURED and "AutoAugment*" in row.model for row in rows)
-    return [
-        f"{mark.strip()} {_SAID[mark]}{'; '.join(_merged(found))}." for mark, found in sources.items()
-    ] + ([_STARRED] if starred else [])
+    return [*notes, _STARRED] if starred else notes
+
+
+def _clean_error(row: ReportRow) -> float | None:
+    return row.scores.get(f"{ESTIMATED}clean_error") if row.clean_error is None else row.clean_error
+
+
+def _images(results: Results) -> str:
+    """Return whether the images were released or generated, and how many of the official number they are."""
+    data = results.provenance.get("data") or {}
+    mode = str(data.get("mode", "released"))
+    if mode == "generated":
+        mode += f" (profile {data.get('profile')}, seed {data.get('seed')})"
+    count, official = data.get("images"), data.get("official_images")
+    if count is None:
+        return mode
+    of_official = f" of the official {official:,}" if official is not None and not results.spec.own else ""
+    return f"{mode}, {count:,} a cell{of_official}"
 
 
 def _merged(sources: Sequence[str]) -> list[str]:
-    """Places in one work told together: "W, Table 1" and "W, Tables 1 and 5" become "W, Tables 1 and 5"."""
+    """Return sources with the tables of one work together: "W, Tables 1 and 5"."""
     tables: dict[str, set[int]] = {}
     others: list[str] = []
     for source in sources:
