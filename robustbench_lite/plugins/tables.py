@@ -14,7 +14,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
-class Table:
+class RecordTable:
     """The table of one kind of record.
 
     Attributes:
@@ -115,24 +115,24 @@ def additions(before: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, st
                 yield table.kind, name
 
 
-def tables() -> tuple[Table, ...]:
+def tables() -> tuple[RecordTable, ...]:
     """Every table, imported when it is first needed."""
     from robustbench_lite.corruptions import CORRUPTIONS, PERTURBATIONS, Corruption, Perturbation
     from robustbench_lite.models import FAMILIES, Family
     from robustbench_lite.suites import SUITES, SuiteSpec
 
     every = (
-        Table("corruption", Corruption, CORRUPTIONS, _checked_corruption),
-        Table("perturbation", Perturbation, PERTURBATIONS, _checked_perturbation),
-        Table("suite", SuiteSpec, cast("dict[str, Any]", SUITES), _checked_suite),
-        Table("architecture", Family, FAMILIES, _checked_architecture),
+        RecordTable("corruption", Corruption, CORRUPTIONS, _checked_corruption),
+        RecordTable("perturbation", Perturbation, PERTURBATIONS, _checked_perturbation),
+        RecordTable("suite", SuiteSpec, cast("dict[str, Any]", SUITES), _checked_suite),
+        RecordTable("architecture", Family, FAMILIES, _checked_architecture),
     )
     for table in every:
         STATE.builtin.setdefault(table.kind, frozenset(table.entries))
     return every
 
 
-def _table_of(record: object) -> Table:
+def _table_of(record: object) -> RecordTable:
     every = tables()
     for table in every:
         if isinstance(record, table.record):

@@ -19,17 +19,17 @@ from robustbench_lite.suites.spec import SuiteSpec, suite_spec
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Names in one of the two releases.
+class CifarRelease:
+    """The names in the archive of CIFAR-10 or CIFAR-100.
 
     Attributes:
-        folder: inside the archive.
-        archive: file name of the release.
-        train: batches of training images.
-        test: the batch of test images.
-        meta: file with the class names.
-        labels: key of a batch's labels.
-        names: key of the class names.
+        folder: The folder inside the archive.
+        archive: The file name of the archive.
+        train: The files of the training images.
+        test: The file of the test images.
+        meta: The file with the class names.
+        labels: The key of the labels in a file of images.
+        names: The key of the class names in `meta`.
     """
 
     folder: str
@@ -41,8 +41,8 @@ class Layout:
     names: str
 
 
-LAYOUTS: Final = {
-    "cifar10": Layout(
+RELEASES: Final = {
+    "cifar10": CifarRelease(
         "cifar-10-batches-py",
         "cifar-10-python.tar.gz",
         tuple(f"data_batch_{number}" for number in range(1, 6)),
@@ -51,7 +51,7 @@ LAYOUTS: Final = {
         "labels",
         "label_names",
     ),
-    "cifar100": Layout(
+    "cifar100": CifarRelease(
         "cifar-100-python",
         "cifar-100-python.tar.gz",
         ("train",),
@@ -93,21 +93,21 @@ def load_cifar_train(name: str, root: Path) -> CifarTrain:
     Raises:
         DataError: no such files, or they are damaged.
     """
-    spec, layout = suite_spec(name), LAYOUTS[name]
-    place = _find_train(layout, root, spec.title)
+    spec, release = suite_spec(name), RELEASES[name]
+    place = _find_train(release, root, spec.title)
     if place is None:
         raise DataError(
             f"no training images of {spec.title} were found in {root}: expected "
-            f"{layout.folder}/{layout.train[0]} or {layout.archive}; --download fetches them"
+            f"{release.folder}/{release.train[0]} or {release.archive}; --download fetches them"
         )
-    wanted = (*layout.train, layout.meta)
+    wanted = (*release.train, release.meta)
     if place.is_dir():
         raw = {member: _read_file(place / member) for member in wanted}
     else:
-        raw = read_members(place, layout, wanted)
-    parts = [parse_batch(raw[member], f"{place}/{member}", spec) for member in layout.train]
+        raw = read_members(place, release, wanted)
+    parts = [parse_batch(raw[member], f"{place}/{member}", spec) for member in release.train]
     images, labels = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    names = _unpickle(raw[layout.meta], f"{place}/{layout.meta}").get(layout.names.encode(), ())
+    names = _unpickle(raw[release.meta], f"{place}/{release.meta}").get(release.names.encode(), ())
     if len(names) != spec.classes or labels.min() < 0 or labels.max() >= spec.classes:
         raise DataError(
             f"{place} has {len(names)} class names and labels from {labels.min()} to {labels.max()}; "
@@ -117,15 +117,15 @@ def load_cifar_train(name: str, root: Path) -> CifarTrain:
     return CifarTrain(np.ascontiguousarray(images), labels.astype(np.int64), words)
 
 
-def _find_train(layout: Layout, root: Path, title: str) -> Path | None:
+def _find_train(release: CifarRelease, root: Path, title: str) -> Path | None:
     if root.is_file():
         return root
     for base in (root, root / title):
-        for folder in (base / layout.folder, base):
-            if (folder / layout.train[0]).is_file():
+        for folder in (base / release.folder, base):
+            if (folder / release.train[0]).is_file():
                 return folder
-        if (base / layout.archive).is_file():
-            return base / layout.archive
+        if (base / release.archive).is_file():
+            return base / release.archive
     return None
 
 
@@ -143,13 +143,13 @@ def read_batch(place: Path, spec: SuiteSpec, batch: str) -> tuple[npt.NDArray[An
         DataError: damaged, or not such a batch.
     """
     if place.name.endswith(ARCHIVES):
-        raw = read_members(place, LAYOUTS[spec.dataset], (batch,))[batch]
+        raw = read_members(place, RELEASES[spec.dataset], (batch,))[batch]
     else:
         raw = _read_file(place)
     return parse_batch(raw, str(place), spec)
 
 
-def read_members(place: Path, layout: Layout, wanted: Sequence[str]) -> dict[str, bytes]:
+def read_members(place: Path, release: CifarRelease, wanted: Sequence[str]) -> dict[str, bytes]:
     """Some files of an archive, in one pass over it.
 
     Raises:
@@ -160,7 +160,7 @@ def read_members(place: Path, layout: Layout, wanted: Sequence[str]) -> dict[str
         with tarfile.open(place, "r:*") as tar:
             for member in tar:
                 *_, folder, name = ("", *member.name.split("/"))
-                content = tar.extractfile(member) if folder == layout.folder and name in wanted else None
+                content = tar.extractfile(member) if folder == release.folder and name in wanted else None
                 if content is not None:
                     found[name] = content.read()
                 if len(found) == len(wanted):
@@ -168,11 +168,11 @@ def read_members(place: Path, layout: Layout, wanted: Sequence[str]) -> dict[str
     except (tarfile.ReadError, EOFError, OSError) as error:
         with place.open("rb") as file:
             reason = explain_impostor(file.read(512)) or f"not a readable archive ({error})"
-        raise DataError(f"{place} is {reason}; the official one is {layout.archive}") from error
+        raise DataError(f"{place} is {reason}; the official one is {release.archive}") from error
     missing = [name for name in wanted if name not in found]
     if missing:
         raise DataError(
-            f"{place} has no member {layout.folder}/{missing[0]}; the official archive is {layout.archive}"
+            f"{place} has no member {release.folder}/{missing[0]}; the official archive is {release.archive}"
         )
     return found
 
@@ -183,7 +183,7 @@ def parse_batch(raw: bytes, place: str, spec: SuiteSpec) -> tuple[npt.NDArray[An
     Raises:
         DataError: damaged, or not such a batch.
     """
-    key = LAYOUTS[spec.dataset].labels
+    key = RELEASES[spec.dataset].labels
     batch = _unpickle(raw, place)
     if b"data" not in batch or key.encode() not in batch:
         raise DataError(f"{place} has no `data` and `{key}`: it is not a batch of {spec.title} for Python")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.cifar import ArrayReader
-from robustbench_lite.suites.cifar_batches import LAYOUTS, read_batch
+from robustbench_lite.suites.cifar_batches import RELEASES, read_batch
 from robustbench_lite.suites.spec import Cell, SuiteSpec
 from robustbench_lite.suites.suite import Reader
 from robustbench_lite.suites.tars import Progress
@@ -41,7 +41,7 @@ class CifarClean:
         if place.suffix == ".npz":
             images, labels = read_npz(place)
         else:
-            images, labels = read_batch(place, self.spec, LAYOUTS[self.spec.dataset].test)
+            images, labels = read_batch(place, self.spec, RELEASES[self.spec.dataset].test)
         side, classes = self.spec.image_size, self.spec.classes
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (side, side, 3):
             raise DataError(
@@ -84,11 +84,11 @@ def find_clean(spec: SuiteSpec, root: Path) -> Path | None:
     """The file with the test images: `root` itself or one of the official names in or below it."""
     if root.is_file():
         return root
-    layout = LAYOUTS[spec.dataset]
+    release = RELEASES[spec.dataset]
     candidates = [
         base / name
         for base in (root, root / spec.title)
-        for name in (f"{layout.folder}/{layout.test}", layout.test, layout.archive, f"{spec.dataset}.npz")
+        for name in (f"{release.folder}/{release.test}", release.test, release.archive, f"{spec.dataset}.npz")
     ]
     return next((path for path in candidates if path.is_file()), None)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from robustbench_lite.models.normalize import NORMALIZATIONS
 from robustbench_lite.runtime import Processes, autocast
@@ -45,7 +45,7 @@ class Stepper:
         self.classes, self.device, self.team = classes, device, team
         self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.network = network.to(device).to(memory_format=self.layout)
-        self.average = copy.deepcopy(self.network).eval() if settings.ema is not None else None
+        self.average = _average_of(self.network) if settings.ema is not None else None
         mean, std = NORMALIZATIONS[recipe.normalization]
         self.mean = torch.tensor(mean, device=device).view(3, 1, 1)
         self.std = torch.tensor(std, device=device).view(3, 1, 1)
@@ -71,7 +71,7 @@ class Stepper:
     @property
     def best_guess(self) -> nn.Module:
         """The network to test and to keep: the average of the weights where there is one."""
-        return self.average if self.average is not None else self.network
+        return self.average.module if self.average is not None else self.network
 
     def step(
         self, images: Tensor, labels: Tensor, step: int, lr: float, share: float
@@ -114,14 +114,9 @@ class Stepper:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None and self.settings.ema is not None:
-            # The first weights, which are random, are soon forgotten.
-            decay = min(self.settings.ema, (1 + step) / (10 + step))
-            with torch.no_grad():
-                for slow, fast in zip(_tensors(self.average), _tensors(self.network), strict=True):
-                    if slow.is_floating_point():
-                        slow.lerp_(fast, 1 - decay)
-                    else:
-                        slow.copy_(fast)
+            # A smaller decay at the start removes the random first weights from the average quickly.
+            self.average.multi_avg_fn = _moving_average(min(self.settings.ema, (1 + step) / (10 + step)))
+            self.average.update_parameters(self.network)
 
     def _asked(self, images: Tensor) -> Tensor:
         """Logits of the network in evaluation mode, whose statistics stay as they are."""
@@ -146,7 +141,7 @@ class Stepper:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
+            "average": self.average.module.state_dict() if self.average is not None else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -155,9 +150,25 @@ class Stepper:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.average.module.load_state_dict(state["average"])
 
 
-def _tensors(network: nn.Module) -> Iterator[Tensor]:
-    yield from network.parameters()
-    yield from network.buffers()
+def _average_of(network: nn.Module) -> AveragedModel:
+    """Return an average, of weights and buffers, that begins with the network's first weights."""
+    average = AveragedModel(network, use_buffers=True).eval()
+    average.n_averaged.fill_(1)  # At 0 the first update would copy the network and forget its first weights.
+    return average
+
+
+def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Return torch's exponential moving average, which copies tensors of integers: they are counters."""
+    update = get_ema_multi_avg_fn(decay)
+
+    def blend(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        if average[0].is_floating_point():
+            update(average, current, count)
+        else:
+            for counter, value in zip(average, current, strict=True):
+                counter.copy_(value)
+
+    return blend
