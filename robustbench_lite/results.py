@@ -114,6 +114,28 @@ class Results:
         return sampled
 
     @property
+    def coverage(self) -> str:
+        """The part of the official images that was there, in words; empty where all were, or for own images.
+
+        For example "20 of 50,000 images, 20 of 1,000 classes".
+        """
+        data = self.provenance.get("data") or {}
+        clean = data.get("from") or {}
+        images, official = data.get("images"), data.get("official_images")
+        if (
+            self.spec.own
+            or not isinstance(images, int)
+            or not isinstance(official, int)
+            or images == official
+        ):
+            return ""
+        text = f"{images:,} of {official:,} images"
+        present = data.get("classes_present") or clean.get("classes") or data.get("classes")
+        if isinstance(present, int) and present < self.spec.classes:
+            text += f", {present:,} of {self.spec.classes:,} classes"
+        return text
+
+    @property
     def trainings(self) -> int:
         """How many runs these results are the mean of."""
         return int(self.provenance.get("trainings", 1))

@@ -69,8 +69,10 @@ class Run:
 
     @cached_property
     def data(self) -> dict[str, object]:
-        """What is known of the suite's files."""
-        return {"mode": "released", **self.suite.provenance()}
+        """What is known of the suite's files, and how many of its classes have images."""
+        labels = next(iter(self.readers.values())).labels
+        present = {} if labels is None else {"classes_present": len(np.unique(labels))}
+        return {**self.suite.provenance(), **present}
 
     @cached_property
     def clean_data(self) -> dict[str, object] | None:

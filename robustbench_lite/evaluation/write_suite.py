@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from robustbench_lite import __version__
 from robustbench_lite.atomic_write import atomic_path, write_atomically
 from robustbench_lite.errors import DataError, InvalidInput, require
 from robustbench_lite.evaluation.generated import STORED_QUALITY
@@ -24,8 +25,7 @@ from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.evaluation.sources import Sources, open_suites
 from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
-
-MANIFEST: Final = "manifest.json"
+from robustbench_lite.suites.origin import MANIFEST
 
 _FILES_A_UNIT: Final = 256
 _FRAME_RATE: Final = 30
@@ -142,7 +142,7 @@ def _opened(name: str, sources: Sources, device: str) -> tuple[Suite, Suite]:
 
 def _begin(folder: Path, suite: Suite) -> None:
     """Make the folder, or see that what it holds was made in the same way."""
-    record = suite.provenance()
+    record = {"version": __version__, **suite.provenance()}
     manifest = folder / MANIFEST
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from robustbench_lite.errors import InvalidInput, UnknownName
+from robustbench_lite.suites.origin import origin
 from robustbench_lite.suites.spec import Cell, SuiteSpec
 
 
@@ -119,7 +120,9 @@ class Suite:
         return self._source.fingerprint((cell,))
 
     def provenance(self) -> dict[str, object]:
-        """JSON-able record of what is read and how: files, counts, protocol, decoder, notes."""
+        """JSON-able record of what is read and how: files, counts, origin, protocol, decoder, notes."""
+        description = self._source.describe()
+        places = description.get("places") or [description.get("place", str(self.root))]
         return {
             "suite": self.spec.name,
             "root": str(self.root),
@@ -130,7 +133,8 @@ class Suite:
             "official_images": self.spec.images,
             "official_count": self.images == self.spec.images,
             "missing": [[cell.name, cell.severity] for cell in self.missing],
-            **self._source.describe(),
+            **origin(self.spec, [Path(str(place)) for place in cast("list[object]", places)], self.images),
+            **description,
         }
 
     def open(self, cell: Cell) -> Reader:
