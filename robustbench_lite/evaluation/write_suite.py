@@ -6,9 +6,8 @@ import concurrent.futures
 import contextlib
 import functools
 import io
-import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,15 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from robustbench_lite import __version__
 from robustbench_lite.atomic_write import atomic_path, write_atomically
+from robustbench_lite.corruptions import PERTURBATIONS
 from robustbench_lite.errors import DataError, InvalidInput, require
 from robustbench_lite.evaluation.generated import STORED_QUALITY
+from robustbench_lite.evaluation.manifest import begin_folder
 from robustbench_lite.evaluation.progress import Silent
 from robustbench_lite.evaluation.sources import Sources, open_suites
-from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
-from robustbench_lite.suites.origin import MANIFEST
 
 _FILES_A_UNIT: Final = 256
 _FRAME_RATE: Final = 30
@@ -89,7 +87,7 @@ def write_suite(
     if clean is None:
         raise InvalidInput(f"{name} is a clean set; give the -c or -p suite that is to be made from one")
     folder = out / suite.spec.title
-    _begin(folder, suite)
+    begin_folder(folder, suite)
     units = list(_units(suite, clean))
     done, total = 0, sum(unit.images for unit in units)
     progress(done, total)
@@ -138,34 +136,6 @@ def _work(opening: tuple[str, Sources, str], unit: Unit, folder: Path, batch_siz
 def _opened(name: str, sources: Sources, device: str) -> tuple[Suite, Suite]:
     suite, clean = open_suites(name, sources, torch.device(device), Silent())
     return suite, cast(Suite, clean)
-
-
-def _begin(folder: Path, suite: Suite) -> None:
-    """Make the folder, or see that what it holds was made in the same way."""
-    record = {"version": __version__, **suite.provenance()}
-    manifest = folder / MANIFEST
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if manifest.exists():
-            there = json.loads(manifest.read_text())
-            if _recipe_of(there) != _recipe_of(record):
-                raise DataError(
-                    f"{folder} holds a suite of other images, seed or parameters; choose another folder"
-                )
-        else:
-            write_atomically(manifest, (json.dumps(record, indent=2) + "\n").encode())
-    except OSError as error:
-        raise DataError(f"{folder} can't be written: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{manifest} can't be read; remove it to write the suite again") from error
-
-
-def _recipe_of(record: Mapping[str, Any]) -> list[object]:
-    """What decides the pixels of a suite, whichever of its cells there are."""
-    clean = record.get("from", {})
-    return [record.get(name) for name in ("suite", "profile", "seed", "as_stored")] + [
-        clean.get("fingerprint")
-    ]
 
 
 def _in_files(clean: Suite) -> bool:
@@ -241,7 +211,7 @@ def _write_files(suite: Suite, clean: Suite, unit: Unit, folder: Path, batch_siz
         names = [Path(cast(ImageFiles, reader).relative(number)) for number in range(unit.start, unit.stop)]
     paths = [inside / name.with_suffix(".mp4" if videos else ".JPEG") for name in names]
     todo = [number for number, path in enumerate(paths, unit.start) if not path.exists()]
-    encode = functools.partial(_mp4, grain="noise" in cell.name) if videos else _jpeg
+    encode = functools.partial(_mp4, grain=PERTURBATIONS[cell.name].against_first) if videos else _jpeg
     with (
         contextlib.closing(suite.open(cell)) as made,
         concurrent.futures.ThreadPoolExecutor(torch.get_num_threads()) as pool,
@@ -269,7 +239,7 @@ def _runs(numbers: list[int], most: int) -> Iterator[tuple[int, int]]:
 
 def _stem(cell: Cell, *, videos: bool) -> str:
     """The file or folder of a cell; harder noise sequences have folders of their own."""
-    harder = videos and cell.severity > 1 and cell.name in FIRST_FRAME_PERTURBATIONS
+    harder = videos and cell.severity > 1 and PERTURBATIONS[cell.name].against_first
     return f"{cell.name}_{cell.severity}" if harder else cell.name
 
 

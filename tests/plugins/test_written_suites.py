@@ -1,0 +1,94 @@
+"""`robust corrupt` with a corruption of a user's own: the files, their manifest, and worker processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from robustbench_lite.cli import main
+from robustbench_lite.corruptions import corrupt
+from robustbench_lite.plugins.loading import _LOADED, load_plugin
+
+pytestmark = pytest.mark.usefixtures("tables_as_before")
+
+DROPOUT = """\
+import torch
+from robustbench_lite.corruptions import CORRUPTIONS, Corruption, levels
+from robustbench_lite.plugins import register
+
+def dropout(images, parameters, draws):
+    u = draws.uniform(0, 1, (1, *images.shape[2:]))
+    return torch.where(u < parameters.share, torch.zeros_like(images), images)
+
+register("dropout", Corruption(dropout, levels(share=(0.05, 0.1, 0.2, 0.3, 0.4))))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(6))
+    (tmp_path / "dropout.py").write_text(DROPOUT)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: object) -> Result:
+    data = ["--suite", "custom-c", "--clean-data", folder / "own.npz", "--out", folder / "made"]
+    return CliRunner().invoke(main, ["corrupt", *map(str, [*data, *arguments])])
+
+
+def forget_plugins(folder: Path) -> None:
+    """As if a new process had started."""
+    from robustbench_lite.corruptions import CORRUPTIONS
+
+    _LOADED.clear()
+    CORRUPTIONS.pop("dropout", None)
+
+
+def test_a_suite_holds_a_corruption_of_one_s_own_and_its_manifest_the_digest(folder: Path) -> None:
+    result = run(folder, "--corruptions", "dropout", "--plugin", folder / "dropout.py")
+    assert result.exit_code == 0, result.output
+    images = np.load(folder / "own.npz")["images"]
+    stored = np.load(folder / "made" / "custom-C" / "dropout.npy")
+    assert np.array_equal(stored[12:18], corrupt(images, "dropout", 3, profile="cifar"))
+    manifest = json.loads((folder / "made" / "custom-C" / "manifest.json").read_text())
+    (plugin,) = _LOADED.values()
+    assert manifest["plugins"] == [
+        {"plugin": "dropout.py", "sha256": plugin.sha256, "adds": ["corruption dropout"]}
+    ]
+
+
+def test_a_manifest_gains_a_corruption_and_refuses_a_changed_one(folder: Path) -> None:
+    plugin = ["--plugin", folder / "dropout.py"]
+    manifest = folder / "made" / "custom-C" / "manifest.json"
+    assert run(folder, "--corruptions", "contrast").exit_code == 0
+    assert "plugins" not in json.loads(manifest.read_text())
+    assert run(folder, "--corruptions", "dropout", *plugin).exit_code == 0
+    assert [one["adds"] for one in json.loads(manifest.read_text())["plugins"]] == [["corruption dropout"]]
+    forget_plugins(folder)
+    (folder / "dropout.py").write_text(DROPOUT.replace("0.05", "0.06"))
+    result = run(folder, "--corruptions", "dropout", *plugin)
+    assert result.exit_code == 1
+    assert "holds the corruption dropout, made by other code than dropout.py" in result.stderr
+    assert run(folder, "--corruptions", "fog", *plugin).exit_code == 0
+
+
+def test_a_damaged_manifest_is_one_line(folder: Path) -> None:
+    (folder / "made" / "custom-C").mkdir(parents=True)
+    (folder / "made" / "custom-C" / "manifest.json").write_text("[]")
+    result = run(folder, "--corruptions", "contrast")
+    assert result.exit_code == 1
+    assert "manifest.json can't be read; remove it to write the suite again" in result.stderr
+
+
+def test_a_corruption_that_nothing_registers_is_unknown(folder: Path) -> None:
+    assert "unknown corruption of custom-c 'dropout'" in run(folder, "--corruptions", "dropout").stderr
+
+
+def test_loading_is_the_same_in_python(folder: Path) -> None:
+    load_plugin(folder / "dropout.py")
+    assert run(folder, "--corruptions", "dropout").exit_code == 0
