@@ -20,10 +20,10 @@ from robustbench_lite.evaluation.prepared_model import Forward
 from robustbench_lite.evaluation.progress import Progress
 from robustbench_lite.evaluation.store import Column, Columns, RunFolder
 from robustbench_lite.metrics import streaming
-from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, check_finite
 from robustbench_lite.runtime import Processes
 from robustbench_lite.scores import scores_of
+from robustbench_lite.suite_spec import SuiteSpec
 from robustbench_lite.suites import Cell, Reader
 
 _READ_AHEAD = 2
@@ -47,6 +47,7 @@ def frames_of(reader: Reader) -> int:
 def run_cells(
     forward: Forward,
     readers: Mapping[Cell, Reader],
+    spec: SuiteSpec,
     batch_size: int,
     team: Processes,
     folder: RunFolder | None,
@@ -59,6 +60,7 @@ def run_cells(
     Args:
         forward: the model on its device.
         readers: the cells, in order.
+        spec: the suite, which says how the frames of a perturbation are compared.
         batch_size: images a batch; a batch of videos holds as many frames.
         team: the processes that share the work.
         folder: where cells are kept; None keeps them in memory only.
@@ -77,7 +79,7 @@ def run_cells(
         _keep(scored, cell, columns, progress)
     done = team.from_first(set(kept))
     shares = {
-        cell: plan(cell, reader, max(1, batch_size // frames_of(reader)), team.rank, team.world)
+        cell: plan(cell, reader, spec, max(1, batch_size // frames_of(reader)), team.rank, team.world)
         for cell, reader in readers.items()
         if cell not in done
     }
@@ -148,9 +150,8 @@ def _run_share(
 def _columns(forward: Forward, job: Job, images: torch.Tensor) -> dict[str, torch.Tensor]:
     if images.ndim == 5:
         logits = forward(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        noise = job.cell.name in FIRST_FRAME_PERTURBATIONS
-        step = 1 if noise else job.cell.severity
-        return streaming.perturbation_columns(logits, against_first=noise, step=step, check=False)
+        step = 1 if job.against_first else job.cell.severity
+        return streaming.perturbation_columns(logits, against_first=job.against_first, step=step, check=False)
     if job.reader.labels is None:
         raise DataError(f"{job.cell.name}: these files carry no labels, so no error can be worked out")
     truth = torch.from_numpy(job.reader.labels[job.start : job.stop]).to(forward.device)
@@ -175,20 +176,24 @@ def _joined(parts: list[tuple[int, Columns]]) -> Columns:
 
 @dataclass(frozen=True)
 class Job:
-    """A batch to run: items `start` to `stop` of a cell, the index-th batch of it."""
+    """A batch to run: items `start` to `stop` of a cell, the index-th batch of it.
+
+    Frames of videos are compared with the first one (`against_first`), or else with the frame before.
+    """
 
     cell: Cell
     reader: Reader
+    against_first: bool
     index: int
     start: int
     stop: int
 
 
-def plan(cell: Cell, reader: Reader, batch_size: int, rank: int, world: int) -> list[Job]:
+def plan(cell: Cell, reader: Reader, spec: SuiteSpec, batch_size: int, rank: int, world: int) -> list[Job]:
     """This process's share of a cell: every world-th batch, so that batches are the same for any world."""
     starts = range(0, reader.count, batch_size)
     return [
-        Job(cell, reader, index, start, min(start + batch_size, reader.count))
+        Job(cell, reader, cell.name in spec.first_frame, index, start, min(start + batch_size, reader.count))
         for index, start in list(enumerate(starts))[rank::world]
     ]
 

@@ -31,7 +31,6 @@ from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise
 from robustbench_lite.metrics.flips import check_pairs
 from robustbench_lite.models import Classifier, Ensemble
-from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
 from robustbench_lite.scores import own_presentations
@@ -141,7 +140,9 @@ class Run:
             self.progress.begin(self.total)
         for clean in (True, False):
             stage = {cell: reader for cell, reader in self.readers.items() if (cell == CLEAN) == clean}
-            run_cells(forward, stage, size, self.team, folder, self.progress, scored, publish)
+            run_cells(
+                forward, stage, self.suite.spec, size, self.team, folder, self.progress, scored, publish
+            )
             if clean and stage:
                 self.guard(forward, self.team.from_first(scored.results.get(CLEAN)), folder)
         results = self.results(scored, facts, complete=True) if self.team.first else None
@@ -258,7 +259,7 @@ class Run:
         """Refuse, before the first pass, sequences too short for their difficulty."""
         for cell, reader in self.readers.items():
             if len(reader.shape) == 4:
-                noise = cell.name in FIRST_FRAME_PERTURBATIONS
+                noise = cell.name in self.suite.spec.first_frame
                 check_pairs(reader.shape[0], against_first=noise, step=1 if noise else cell.severity)
 
     def results(self, scored: Scored, facts: Mapping[str, Any], *, complete: bool) -> Results:

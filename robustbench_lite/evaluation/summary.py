@@ -182,8 +182,11 @@ def _corruptions(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
 
 
 def _selection(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
-    """Plain means over the cells that were asked for, under names that say so."""
-    cells = scores.cells
+    """Plain means over the cells that were asked for, under names that say so.
+
+    Validation corruptions are left out, unless nothing else was asked for.
+    """
+    cells = [cell for cell in scores.cells if cell.name in scores.spec.test] or scores.cells
     equal = dict.fromkeys(cells, 1 / len(cells))
     found = {SELECTED + title: scores.mean(equal, name) for name, title in scores.means(cells).items()}
     names = ", ".join(dict.fromkeys(cell.name for cell in cells))

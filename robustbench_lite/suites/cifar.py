@@ -215,7 +215,7 @@ class CifarPerturbations(CifarArrays):
 
     def file_name(self, cell: Cell) -> str:
         """Name of the perturbation's .npy at this difficulty, without suffix."""
-        return perturbation_file(cell)
+        return perturbation_file(self.spec, cell)
 
     def check(self, cells: Sequence[Cell]) -> int:
         """Sequences per perturbation.

@@ -115,7 +115,9 @@ def cell_path(spec: SuiteSpec, cell: Cell) -> tuple[str, ...]:
     """Folders above the class folders: corruption and severity, or perturbation, or none."""
     if spec.kind == "clean":
         return ()
-    return (perturbation_file(cell),) if spec.kind == "perturbation" else (cell.name, str(cell.severity))
+    return (
+        (perturbation_file(spec, cell),) if spec.kind == "perturbation" else (cell.name, str(cell.severity))
+    )
 
 
 def locate(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from robustbench_lite.errors import UnknownName
-from robustbench_lite.reference.names import FIRST_FRAME_PERTURBATIONS
 from robustbench_lite.reference.suites import DATASETS as DATASETS
 from robustbench_lite.reference.suites import SUITES as SUITES
 from robustbench_lite.suite_spec import Dataset as Dataset
@@ -33,12 +32,12 @@ class Cell:
 CLEAN: Final = Cell("clean", 0)
 
 
-def perturbation_file(cell: Cell) -> str:
-    """Name of the file or folder of a perturbation at a difficulty.
+def perturbation_file(spec: SuiteSpec, cell: Cell) -> str:
+    """The name of the file or folder of a perturbation at a difficulty.
 
     Noises have one for each difficulty; the difficulty of the others is a step over the same frames.
     """
-    separate = cell.severity > 1 and cell.name in FIRST_FRAME_PERTURBATIONS
+    separate = cell.severity > 1 and cell.name in spec.first_frame
     return f"{cell.name}_{cell.severity}" if separate else cell.name
 
 

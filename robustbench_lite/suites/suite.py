@@ -164,12 +164,14 @@ def select_cells(
         UnknownName: a name is not one of the suite's.
         InvalidInput: a severity is not one of the suite's, or nothing is selected.
     """
-    chosen = spec.test if names is None else expand_groups(names, spec.groups)
+    chosen = spec.test if names is None else expand_groups(names, spec.test_groups())
     levels = spec.default_severities if severities is None else tuple(severities)
     kind = "perturbation" if spec.kind == "perturbation" else "corruption"
     for name in chosen:
         if name not in spec.names:
-            raise UnknownName(f"{kind} of {spec.name}", name, (*spec.names, *spec.groups))
+            raise UnknownName(
+                f"{kind} of {spec.name}", name, (*spec.names, *filter(None, spec.test_groups()))
+            )
     for level in levels:
         if level not in spec.severities:
             raise InvalidInput(

@@ -27,6 +27,7 @@ from robustbench_lite.corruptions import (
     levels,
 )
 from robustbench_lite.errors import DataError, InvalidInput, PluginError, UnknownName
+from robustbench_lite.evaluation.own_corruptions import with_own, with_records
 from robustbench_lite.plugins import (
     load_installed_plugins,
     load_plugin,
@@ -377,8 +378,49 @@ def test_a_corruption_that_a_suite_does_not_list_can_be_named_and_is_no_part_of_
     assert list(results.by_name()) == ["gaussian_noise", "shot_noise", "impulse_noise", "dropout"]
     assert "dropout" not in SUITES["imagenet-c"].names
     assert "mean_error" not in results.summary
+    assert results.spec.validation[-1] == "dropout"
+    assert results.spec.heading("dropout") == "Dropout"
+    noise = [results.cell(name, 1).scores["error"] for name in results.spec.groups["noise"]]
+    assert results.summary["selected_mean_error"] == pytest.approx(sum(noise) / 3)
+    assert results.choices["selected_mean_error"].startswith("mean over gaussian_noise, shot_noise, impulse")
     with pytest.raises(UnknownName, match="unknown corruption of custom-c 'dropouts'"):
         evaluated(folder, corruptions=["dropouts"])
+
+
+def test_a_suite_takes_headings_groups_and_order_from_the_records() -> None:
+    register("dropout", Corruption(dropout, FIVE, short_name="Drop.", group="occlusion"))
+    spec = with_records(replace(SUITES["cifar10-c"], test=("fog", "dropout"), validation=()))
+    assert spec.heading("dropout") == "Drop."
+    assert spec.test_groups() == {"weather": ("fog",), "occlusion": ("dropout",)}
+    register("still", Perturbation(still, levels(frames=(3,)), against_first=True))
+    spec = with_own(SUITES["cifar10-p"], ["still", "tilt"])
+    assert spec.validation[-1] == "still"
+    assert "still" in spec.first_frame
+    assert with_own(SUITES["cifar10-c"], ["fog"]).validation == SUITES["cifar10-c"].validation
+
+
+def flicker(images: torch.Tensor, window: Any, parameters: Any, draws: Any) -> Iterator[torch.Tensor]:
+    """Light, dark, light, dark, ..."""
+    for frame in range(parameters.frames):
+        yield images if frame % 2 == 0 else torch.zeros_like(images)
+
+
+@pytest.mark.parametrize(("against_first", "flips"), [(True, 0.5), (False, 1.0)])
+def test_the_record_of_a_perturbation_says_which_frames_are_compared(
+    tmp_path: Path, against_first: bool, flips: float
+) -> None:
+    images = np.full((10, 32, 32, 3), 200, np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(10))
+    register("flicker", Perturbation(flicker, levels(frames=(5,)), against_first=against_first))
+    results = rb.evaluate(
+        brightness_model,
+        "custom-p",
+        clean_data=tmp_path / "own.npz",
+        corruptions=["flicker"],
+        force=True,
+    )
+    # Frames 0 to 4 show light, dark, light, dark, light: four pairs of neighbours, two of four differ from 0.
+    assert results.cell("flicker", 1).scores["flip_probability"] == flips
 
 
 def test_the_digest_of_a_plugin_is_recorded_and_another_plugin_is_another_run(folder: Path) -> None:

@@ -94,7 +94,7 @@ def test_tars_of_equal_name_go_to_different_folders() -> None:
     ],
 )
 def test_only_noises_have_files_for_their_difficulties(cell: Cell, name: str) -> None:
-    assert perturbation_file(cell) == name
+    assert perturbation_file(SUITES["cifar10-p"], cell) == name
 
 
 def test_cells_are_told_in_few_words() -> None:
