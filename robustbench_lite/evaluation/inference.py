@@ -193,7 +193,9 @@ def plan(cell: Cell, reader: Reader, spec: SuiteSpec, batch_size: int, rank: int
     """This process's share of a cell: every world-th batch, so that batches are the same for any world."""
     starts = range(0, reader.count, batch_size)
     return [
-        Job(cell, reader, cell.name in spec.first_frame, index, start, min(start + batch_size, reader.count))
+        Job(
+            cell, reader, cell.name in spec.against_first, index, start, min(start + batch_size, reader.count)
+        )
         for index, start in list(enumerate(starts))[rank::world]
     ]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from robustbench_lite import __version__
+from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.errors import DataError
 from robustbench_lite.plugins import provenance
-from robustbench_lite.results import write_atomically
 from robustbench_lite.suites import Suite
-
-MANIFEST: Final = "manifest.json"
+from robustbench_lite.suites.origin import MANIFEST
 
 
 def begin_folder(folder: Path, suite: Suite) -> None:
@@ -22,7 +22,7 @@ def begin_folder(folder: Path, suite: Suite) -> None:
         DataError: the folder can't be written, or holds a suite of other images, parameters or code.
     """
     own = _own_records(suite)
-    record = {**suite.provenance(), **({"plugins": own} if own else {})}
+    record = {"version": __version__, **suite.provenance(), **({"plugins": own} if own else {})}
     manifest = folder / MANIFEST
     try:
         folder.mkdir(parents=True, exist_ok=True)

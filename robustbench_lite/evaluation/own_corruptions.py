@@ -42,13 +42,13 @@ def with_records(spec: SuiteSpec) -> SuiteSpec:
     first_frame = [
         name
         for name, record in records.items()
-        if isinstance(record, Perturbation) and record.against_first and name not in spec.first_frame
+        if isinstance(record, Perturbation) and record.against_first and name not in spec.against_first
     ]
     return replace(
         spec,
         short_names={name: record.short_name for name, record in records.items()} | dict(spec.short_names),
         groups=groups,
-        first_frame=(*spec.first_frame, *first_frame),
+        against_first=(*spec.against_first, *first_frame),
     )
 
 

@@ -259,7 +259,7 @@ class Run:
         """Refuse, before the first pass, sequences too short for their difficulty."""
         for cell, reader in self.readers.items():
             if len(reader.shape) == 4:
-                noise = cell.name in self.suite.spec.first_frame
+                noise = cell.name in self.suite.spec.against_first
                 check_pairs(reader.shape[0], against_first=noise, step=1 if noise else cell.severity)
 
     def results(self, scored: Scored, facts: Mapping[str, Any], *, complete: bool) -> Results:

@@ -137,9 +137,15 @@ def provenance(used: Collection[str] = ()) -> list[dict[str, Any]]:
     records += [
         {"plugin": None, "sha256": _record_digest(record), "adds": [f"{kind} {name}"]}
         for (kind, name), record in STATE.own.items()
-        if kind == "score" or name in used
+        if _is_used(kind, name, record, used)
     ]
     return sorted(records, key=lambda record: (str(record["plugin"]), record["sha256"]))
+
+
+def _is_used(kind: str, name: str, record: Any, used: Collection[str]) -> bool:
+    if kind == "architecture":  # of a family, the names of its networks are used
+        return any(record.builder(name, one) is not None for one in used)
+    return kind == "score" or name in used
 
 
 def identity(used: Collection[str] = ()) -> dict[str, dict[str, str]]:

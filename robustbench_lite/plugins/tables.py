@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from robustbench_lite.errors import InvalidInput
 
@@ -119,13 +119,15 @@ def tables() -> tuple[RecordTable, ...]:
     """Every table, imported when it is first needed."""
     from robustbench_lite.corruptions import CORRUPTIONS, PERTURBATIONS, Corruption, Perturbation
     from robustbench_lite.models import FAMILIES, Family
+    from robustbench_lite.scores import SCORES, Score
     from robustbench_lite.suites import SUITES, SuiteSpec
 
     every = (
         RecordTable("corruption", Corruption, CORRUPTIONS, _checked_corruption),
         RecordTable("perturbation", Perturbation, PERTURBATIONS, _checked_perturbation),
-        RecordTable("suite", SuiteSpec, cast("dict[str, Any]", SUITES), _checked_suite),
+        RecordTable("suite", SuiteSpec, SUITES, _checked_suite),
         RecordTable("architecture", Family, FAMILIES, _checked_architecture),
+        RecordTable("score", Score, SCORES, _checked_score),
     )
     for table in every:
         STATE.builtin.setdefault(table.kind, frozenset(table.entries))
@@ -173,3 +175,10 @@ def _checked_architecture(name: str, family: Any) -> Any:
 
     check_registration(name, family)
     return family
+
+
+def _checked_score(name: str, score: Any) -> Any:
+    from robustbench_lite.plugins.score_check import check_score
+
+    check_score(name, score)
+    return score

@@ -25,7 +25,7 @@ def origin(spec: SuiteSpec, places: Iterable[Path], images: int) -> dict[str, ob
 
     Returns:
         "mode" and what belongs to it. "own": a user's own images. "generated": a manifest lies beside the
-        files; its profile, seed and version are copied. "released": as many images as the release has; the
+        files; its profile, seed, version and plugins are copied. "released": as many images as the release has; the
         bytes are compared by `robust data verify` alone. "unverified": another number of images.
     """
     if spec.own:
@@ -49,5 +49,5 @@ def _recipe(manifest: Path) -> dict[str, object]:
         record: Mapping[str, Any] = json.loads(manifest.read_text())
     except (OSError, ValueError):
         return {"manifest_error": "the manifest can't be read"}
-    names = ("profile", "seed", "as_stored", "version")
+    names = ("profile", "seed", "as_stored", "version", "plugins")
     return {name: record[name] for name in names if isinstance(record, dict) and name in record}

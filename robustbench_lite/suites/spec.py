@@ -37,7 +37,7 @@ def perturbation_file(spec: SuiteSpec, cell: Cell) -> str:
 
     Noises have one for each difficulty; the difficulty of the others is a step over the same frames.
     """
-    separate = cell.severity > 1 and cell.name in spec.first_frame
+    separate = cell.severity > 1 and cell.name in spec.against_first
     return f"{cell.name}_{cell.severity}" if separate else cell.name
 
 

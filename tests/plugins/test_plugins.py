@@ -395,7 +395,7 @@ def test_a_suite_takes_headings_groups_and_order_from_the_records() -> None:
     register("still", Perturbation(still, levels(frames=(3,)), against_first=True))
     spec = with_own(SUITES["cifar10-p"], ["still", "tilt"])
     assert spec.validation[-1] == "still"
-    assert "still" in spec.first_frame
+    assert "still" in spec.against_first
     assert with_own(SUITES["cifar10-c"], ["fog"]).validation == SUITES["cifar10-c"].validation
 
 
