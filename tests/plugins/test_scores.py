@@ -14,7 +14,6 @@ import torch
 import robustbench_lite as rb
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.plugins import register
-from robustbench_lite.report import results_table
 from robustbench_lite.results import Results
 from robustbench_lite.scores import SCORES, Presentation, Score
 
@@ -64,7 +63,7 @@ def test_one_entry_is_enough_for_record_cells_headline_interval_and_table(tmp_pa
     assert low <= results.summary["selected_confident_errors"] <= high
     with (tmp_path / "run" / "cells.csv").open() as file:
         assert float(next(csv.DictReader(file))["confident_errors"]) >= 0
-    assert "Confident errors" in results_table([results]).render("text")
+    assert results.presentation("confident_errors").title == "Confident errors"
     assert results.provenance["plugins"][0]["adds"] == ["score confident_errors"]
 
 
@@ -73,7 +72,7 @@ def test_a_table_of_a_run_shows_the_score_without_its_definition(tmp_path: Path)
     evaluated(tmp_path)
     del SCORES["confident_errors"]
     results = Results.load(tmp_path / "run")
-    assert "Confident errors" in results_table([results]).render("text")
+    assert results.presentation("confident_errors").title == "Confident errors"
 
 
 def test_a_score_of_another_name_or_a_taken_headline_is_refused() -> None:
