@@ -25,8 +25,8 @@ def origin(spec: SuiteSpec, places: Iterable[Path], images: int) -> dict[str, ob
 
     Returns:
         "mode" and what belongs to it. "own": a user's own images. "generated": a manifest lies beside the
-        files; its profile, seed, version and plugins are copied. "released": as many images as the release has; the
-        bytes are compared by `robust data verify` alone. "unverified": another number of images.
+        files; its profile, seed, version and plugins are copied. "released": as many images as the release
+        has; the bytes are compared by `robust data verify` alone. "unverified": another number of images.
     """
     if spec.own:
         return {"mode": "own"}
