@@ -1,4 +1,4 @@
-"""Small arrays that are worked out on the CPU and sent to where the images are."""
+"""Small arrays that the CPU computes and sends to the device of the images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Magnitudes = NDArray[np.float64]
-"""One magnitude per image, (N,), in Pillow's terms."""
+"""One magnitude per image, float64 (N,), in Pillow's units."""
 
 
 def send(array: NDArray[Any], device: torch.device) -> Tensor:
-    """The array on the device, without waiting for what the device is doing."""
+    """Copy an array to a device without waiting for the work that the device has queued."""
     return torch.from_numpy(array).to(device, non_blocking=True)

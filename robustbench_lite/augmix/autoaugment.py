@@ -1,9 +1,8 @@
 """AutoAugment*: the learned policies of AutoAugment without the operations that overlap the -C suites.
 
-The AugMix paper removes those operations and does not say more. Here brightness, color, contrast and
-sharpness are taken out of every sub-policy, and a sub-policy with nothing left is taken out of the policy;
-the others apply with the operations of AugMix (bilinear, black fill), their probabilities and strengths as
-published.
+The AugMix paper removes those operations without further detail. This module removes brightness, color,
+contrast and sharpness from every sub-policy, and drops a sub-policy that has no operation left. The other
+operations are those of AugMix (bilinear, black fill), with the published probabilities and strengths.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ POLICIES: dict[str, tuple[SubPolicy, ...]] = {
 
 _MAX_STRENGTH = 9
 
-# (strength, (height, width)) -> magnitude in Pillow's terms; a strength of 0 stands where none is read.
+# (strength, (height, width)) -> magnitude in Pillow's units; operations without a magnitude return 0.
 MAGNITUDES: dict[str, Callable[[int, tuple[int, int]], float]] = {
     "autocontrast": lambda strength, size: 0.0,
     "equalize": lambda strength, size: 0.0,
@@ -94,14 +93,14 @@ def autoaugment(images: Tensor, policy: str = "cifar", *, generator: Generator |
     Args:
         images: uint8 (N,3,H,W).
         policy: "cifar" or "imagenet".
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         uint8 (N,3,H,W), a new tensor.
 
     Raises:
-        UnknownName: no such policy.
-        InvalidInput: images that are not uint8 (N,3,H,W).
+        UnknownName: There is no such policy.
+        InvalidInput: Images that are not uint8 (N,3,H,W).
 
     Source: Cubuk et al. 2019, "AutoAugment"; Hendrycks, Mu et al. 2020, "AugMix", section 4.2, for the
     asterisk.
@@ -111,13 +110,13 @@ def autoaugment(images: Tensor, policy: str = "cifar", *, generator: Generator |
         raise UnknownName("AutoAugment policy", policy, POLICIES)
     generator = draws.generator_or_fresh(generator)
     count, size = len(images), (images.shape[2], images.shape[3])
-    chosen = draws.integers(0, len(POLICIES[policy]), (count,), generator).numpy()
+    policy_index = draws.integers(0, len(POLICIES[policy]), (count,), generator).numpy()
     luck = draws.uniform((2, count), generator).numpy()
     sign = draws.signs((2, count), generator).numpy()
     result = images.clone()
     for index, steps in enumerate(POLICIES[policy] if images.numel() else ()):
         for order, (name, probability, strength) in enumerate(steps):
-            members = np.flatnonzero((chosen == index) & (luck[order] < probability))
+            members = np.flatnonzero((policy_index == index) & (luck[order] < probability))
             if len(members):
                 scale = MAGNITUDES[name](strength, size) * np.ones(len(members))
                 rows = send(members, images.device)

@@ -1,6 +1,7 @@
-"""What the AugMix paper compares with, as functions on batches: each image has draws of its own unless noted.
+"""The augmentations that the AugMix paper compares with, as functions on batches.
 
-Adversarial training needs the network and lives with the trainer.
+Each image has its own random draws unless the function says otherwise. Adversarial training needs the
+network, so `training.adversarial` has it.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ def random_autoaugment(
     all_ops: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """One chain of AugMix's operations, not mixed with the image: "Random AutoAugment*".
+    """Apply one chain of AugMix's operations without mixing the result with the image: "Random AutoAugment*".
 
     Args:
         images: uint8 (N,3,H,W).
-        severity: the strongest level, in [0.1, 10].
-        depth: operations per image; None draws 1, 2 or 3.
-        all_ops: add the four operations that overlap the -C suites.
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        severity: The strongest level, in [0.1, 10].
+        depth: The number of operations per image; None draws 1, 2 or 3.
+        all_ops: Add the four operations that overlap the -C suites.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         uint8 (N,3,H,W).
 
     Raises:
-        InvalidInput: images that are not uint8 (N,3,H,W), or a setting out of range.
+        InvalidInput: Images that are not uint8 (N,3,H,W), or a setting out of range.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", section 4.2: random operations and magnitudes, AugMix's set.
     """
@@ -60,20 +61,22 @@ def random_autoaugment(
 def cutout(
     images: Tensor, size: int = 16, fill: float = 0.5, *, generator: Generator | None = None
 ) -> Tensor:
-    """Blank a square of every image; its middle is any pixel, so that it may hang over the border.
+    """Replace a square of every image by one value.
+
+    The centre is a random pixel, so the square may cross the border.
 
     Args:
         images: float (N,C,H,W), typically in [0, 1].
-        size: side of the square in pixels, even as in the published code (a middle, size / 2 to each side).
-        fill: its value: 0.5 is zero after the paper's CIFAR normalisation, which is what the published code
-            blanks.
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        size: The side of the square in pixels, an even number as in the published code.
+        fill: The value of the square. 0.5 becomes zero under the paper's CIFAR normalisation, as in the
+            published code.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         float (N,C,H,W), a new tensor.
 
     Raises:
-        InvalidInput: images that are not float (N,C,H,W), or a size below 1.
+        InvalidInput: Images that are not float (N,C,H,W), or a size below 1.
 
     Source: DeVries and Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout".
     """
@@ -87,21 +90,21 @@ def patch_uniform(
 ) -> Tensor:
     """Add uniform noise to a square of every image: "Patch Uniform".
 
-    The square is placed as in `cutout`; noise from U(-strength, strength) is added to every value in it, and
-    the sum is cut off at 0 and 1. The paper tuned size and strength and does not print them, hence no
-    defaults.
+    `cutout` describes the place of the square. Noise from U(-strength, strength) is added to every value in
+    the square, and the sum is clipped to [0, 1]. Size and strength have no defaults, because the paper tuned
+    them and does not print them.
 
     Args:
         images: float (N,C,H,W) in [0, 1].
-        size: side of the square in pixels.
-        strength: of the noise, positive.
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        size: The side of the square in pixels.
+        strength: The largest absolute value of the noise, positive.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         float (N,C,H,W) in [0, 1], a new tensor.
 
     Raises:
-        InvalidInput: images that are not float (N,C,H,W), a size below 1, or a strength that is not positive.
+        InvalidInput: Images that are not float (N,C,H,W), a size below 1, or a strength that is not positive.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", section 4.2, after Lopes et al. 2019, "Patch Gaussian" (whose
     normal noise is a test corruption of ImageNet-C).
@@ -119,20 +122,20 @@ def patch_uniform(
 def mixup(
     images: Tensor, labels: Tensor, classes: int, alpha: float = 1.0, *, generator: Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Blend every image and its target with another of the batch, at one weight for the batch.
+    """Blend every image and its target with another image of the batch; the batch shares one weight.
 
     Args:
         images: float (N,C,H,W).
         labels: int64 (N,).
-        classes: the number of classes K.
-        alpha: the weight is drawn from Beta(alpha, alpha).
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        classes: The number of classes K.
+        alpha: The weight is drawn from Beta(alpha, alpha).
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         Images like the input, and targets float32 (N,K) that sum to 1, for a cross-entropy with soft targets.
 
     Raises:
-        InvalidInput: images that are not float (N,C,H,W), labels that don't fit, or alpha out of range.
+        InvalidInput: Images that are not float (N,C,H,W), labels that don't fit, or alpha out of range.
 
     Source: Zhang et al. 2018, "mixup"; one weight per batch is the published code's.
     """
@@ -157,23 +160,24 @@ def cutmix(
 ) -> tuple[Tensor, Tensor]:
     """Paste one rectangle of another image into every image; targets are blended by area.
 
-    The rectangle is common to the batch: a share sqrt(1 - w) of each side, w from Beta(alpha, alpha), around
-    any pixel, cut off at the border; the targets then take the share of pixels that were really replaced.
+    All images of the batch share the rectangle. It has a share sqrt(1 - w) of each side, with w from
+    Beta(alpha, alpha). Its centre is a random pixel, and the image border clips it. The targets take the
+    share of pixels that were really replaced.
 
     Args:
         images: float (N,C,H,W).
         labels: int64 (N,).
-        classes: the number of classes K.
-        alpha: of the Beta distribution.
-        probability: how often a batch is mixed at all: 0.5 for CIFAR and 1 for ImageNet in the published
+        classes: The number of classes K.
+        alpha: The parameter of the Beta distribution.
+        probability: The probability that a batch is mixed: 0.5 for CIFAR and 1 for ImageNet in the published
             code.
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         Images like the input (a new tensor), and targets float32 (N,K) that sum to 1.
 
     Raises:
-        InvalidInput: images that are not float (N,C,H,W), labels that don't fit, or a setting out of range.
+        InvalidInput: Images that are not float (N,C,H,W), labels that don't fit, or a setting out of range.
 
     Source: Yun et al. 2019, "CutMix", section 3 and its published code.
     """
@@ -199,7 +203,7 @@ def _cut(middle: int, length: int, size: int) -> tuple[int, int]:
 
 
 def _random_squares(images: Tensor, size: int, generator: Generator) -> Tensor:
-    """Where a square around a random pixel lies, cut off at the border: bool (N,1,H,W)."""
+    """Return a mask of a square around a random pixel, clipped at the border: bool (N,1,H,W)."""
     if size < 1:
         raise InvalidInput(f"size must be at least 1 pixel; got {size}")
     count, _, height, width = images.shape
@@ -217,7 +221,7 @@ def _check_float(images: Tensor) -> None:
 
 
 def _targets(images: Tensor, labels: Tensor, classes: int, alpha: float) -> Tensor:
-    """One-hot targets, float32 (N,K), once everything has been checked."""
+    """Check the arguments and return one-hot targets, float32 (N,K)."""
     _check_float(images)
     if not 0 < alpha < float("inf"):
         raise InvalidInput(f"alpha must be positive and finite; got {alpha}")

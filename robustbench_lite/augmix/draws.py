@@ -1,7 +1,7 @@
-"""Random draws from an explicit generator: float64 on the CPU whatever device the generator lives on.
+"""Random draws from an explicit generator. They are float64 on the CPU, whatever the generator's device.
 
-A generator of the CPU gives the same augmentation on every device and leaves a GPU's queue alone; one that
-lives on a GPU is honoured at the price of one wait per kind of draw.
+A CPU generator gives the same augmentation on every device and does not make a GPU wait. A GPU generator also
+works, but each kind of draw then waits for the GPU once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 
 def generator_or_fresh(generator: Generator | None) -> Generator:
-    """The generator given, or a new one seeded by the operating system: torch's global one is never read."""
+    """Return `generator`, or a new one that the operating system seeds; never torch's global generator."""
     if generator is not None:
         return generator
     fresh = Generator()
@@ -20,26 +20,28 @@ def generator_or_fresh(generator: Generator | None) -> Generator:
 
 
 def uniform(shape: tuple[int, ...], generator: Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Uniform on [low, high)."""
+    """Draw uniformly from [low, high)."""
     drawn = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
     return drawn.cpu() * (high - low) + low
 
 
 def integers(low: int, high: int, shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Whole numbers from low to high - 1, each as likely, int64."""
+    """Draw integers uniformly from low to high - 1, int64."""
     return torch.randint(low, high, shape, generator=generator, device=generator.device).cpu()
 
 
 def signs(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """+1 or -1, each as likely, int64."""
+    """Draw +1 or -1 with equal probability, int64."""
     return 1 - 2 * integers(0, 2, shape, generator)
 
 
 def dirichlet(alpha: float, shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Rows (the last dimension) from Dirichlet(alpha, ..., alpha): Gamma(alpha) draws over their sum.
+    """Draw rows (the last dimension) from Dirichlet(alpha, ..., alpha).
 
-    The gamma draws are torch's own sampler (Marsaglia and Tsang 2000), the one behind torch.distributions,
-    called directly because torch.distributions takes no generator.
+    A row is Gamma(alpha) draws divided by their sum.
+
+    torch's own sampler (Marsaglia and Tsang 2000) makes the gamma draws. torch.distributions uses the same
+    sampler but takes no generator, so this function calls the sampler directly.
     """
     concentration = torch.full(shape, alpha, device=generator.device, dtype=torch.float64)
     drawn = torch._standard_gamma(concentration, generator=generator).cpu()
@@ -47,10 +49,10 @@ def dirichlet(alpha: float, shape: tuple[int, ...], generator: Generator) -> Ten
 
 
 def beta(alpha: float, shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Beta(alpha, alpha): the first of two Dirichlet weights."""
+    """Draw from Beta(alpha, alpha): the first of two Dirichlet weights."""
     return dirichlet(alpha, (*shape, 2), generator)[..., 0]
 
 
 def permutation(count: int, generator: Generator) -> Tensor:
-    """A random order of 0 .. count - 1."""
+    """Return a random order of 0 .. count - 1."""
     return torch.randperm(count, generator=generator, device=generator.device).cpu()

@@ -1,7 +1,8 @@
 """The four operations of ``all_ops``: color, contrast, brightness and sharpness, as Pillow's ImageEnhance.
 
-Each blends the image with a degenerate of itself, degenerate + factor * (image - degenerate), in single
-precision, cut off to an integer: factor 0 gives the degenerate, 1 the image, more than 1 exaggerates.
+Each operation blends the image with a degenerate version of it, degenerate + factor * (image - degenerate),
+in single precision, and truncates the result to an integer. Factor 0 gives the degenerate, factor 1 the
+image, and a factor above 1 strengthens the effect.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def brightness(images: Tensor, factor: Magnitudes) -> Tensor:
 
 
 def sharpness(images: Tensor, factor: Magnitudes) -> Tensor:
-    """Blend with the image smoothed by a 3x3 kernel, ones around a 5; its border stays as it is."""
+    """Blend with the image smoothed by a 3x3 kernel, 5 in the centre and 1 elsewhere; keep the border."""
     smooth = images.to(torch.int32)
     height, width = images.shape[2:]
     if height > 2 and width > 2:
@@ -42,7 +43,7 @@ def sharpness(images: Tensor, factor: Magnitudes) -> Tensor:
 
 
 def _luma(images: Tensor) -> Tensor:
-    """Pillow's RGB to L: ITU-R 601 weights in 16-bit fixed point; int32 (N,1,H,W)."""
+    """Convert RGB to grey as Pillow does: ITU-R 601 weights in 16-bit fixed point, int32 (N,1,H,W)."""
     red, green, blue = images.to(torch.int32).split(1, dim=1)
     luma: Tensor = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
     return luma

@@ -1,13 +1,13 @@
 """Rotation, shear and translation of uint8 batches as Pillow computes them, one magnitude per image.
 
-Pillow maps every output pixel back into the source, blends the four nearest pixels, cuts the result off to an
-integer and leaves black whatever falls outside (Pillow, ``Geometry.c``, affine transform with the bilinear
-filter). The few coordinates that a row or column shares are computed here in double precision with NumPy on
-the CPU, so that a GPU never has to answer before it is asked the next thing.
+Pillow maps every output pixel back into the source, blends the four nearest pixels, truncates the result to
+an integer and fills pixels outside the source with black (Pillow, ``Geometry.c``, affine transform with the
+bilinear filter). NumPy computes the few coordinates that a row or column shares in double precision on the
+CPU, so the CPU never waits for a GPU.
 
-A horizontal shear or shift moves each row by its own distance, hence both are one copy of a window out of
-each padded row, and a blend of two neighbours only where a distance is fractional. The vertical ones are the
-same on the transposed image. Only rotation needs the general gather.
+A horizontal shear or shift moves each row by its own distance. It copies one window out of each padded row,
+and blends two neighbours only where the distance is fractional. Vertical shears and shifts do the same on the
+transposed image. Only rotation needs a general gather.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def shear_y(images: Tensor, factor: Magnitudes) -> Tensor:
 
 
 def translate_x(images: Tensor, pixels: Magnitudes) -> Tensor:
-    """Read each row at x + pixels: matrix (1, 0, pixels, 0, 1, 0)."""
+    """Read every row at x + pixels: matrix (1, 0, pixels, 0, 1, 0)."""
     return _shift_rows(images, np.broadcast_to(pixels[:, None], (len(images), images.shape[2])))
 
 
@@ -74,7 +74,7 @@ def _turn(images: Tensor, degrees: Magnitudes) -> Tensor:
     angle = -np.radians(degrees % 360)
     cosine, sine = np.round(np.cos(angle), 15)[:, None], np.round(np.sin(angle), 15)[:, None]
     x, y = np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2
-    # Where a pixel reads from: a part of its column plus a part of its row, scaled to (-1, 1) in the image.
+    # The source of a pixel is a term of its column plus a term of its row, scaled to (-1, 1) in the image.
     grid = torch.empty((len(images), height, width, 2), device=images.device)
     for axis, size, column, row in ((0, width, cosine * x, sine * y), (1, height, -sine * x, cosine * y)):
         columns, rows = (send(part * (2 / size), images.device).float() for part in (column, row))
@@ -105,7 +105,7 @@ def _shift_rows(images: Tensor, offset: Magnitudes) -> Tensor:
 
 
 def _inside(offset: Magnitudes, width: int) -> Tensor:
-    """Which pixels of each row read from inside the image, 0 <= x + 1/2 + offset < width: uint8 (N,1,H,W)."""
+    """Mark the pixels whose source is inside the image, 0 <= x + 1/2 + offset < width: uint8 (N,1,H,W)."""
     n, height = offset.shape
     first = np.clip(np.ceil(-0.5 - offset), -width, width).astype(np.int64)
     pattern = np.zeros(3 * width, dtype=np.uint8)
@@ -115,7 +115,7 @@ def _inside(offset: Magnitudes, width: int) -> Tensor:
 
 
 def _padded(images: Tensor, reach: int) -> Tensor:
-    """Rows with `reach` black pixels on both sides; contiguous whatever the strides of `images`."""
+    """Add `reach` black pixels to both ends of each row; the result is contiguous."""
     n, channels, height, width = images.shape
     rows = images.new_zeros((n, channels, height, width + 2 * reach))
     rows[..., reach : reach + width] = images
@@ -126,6 +126,6 @@ def _windows(rows: Tensor, start: NDArray[np.int64], width: int) -> Tensor:
     """Copy `width` neighbours out of each contiguous row: rows (N,C,H,L), start (N,H) -> (N,C,H,width)."""
     n, channels, height, length = rows.shape
     first = np.arange(n * channels * height).reshape(n, channels, height) * length + start[:, None]
-    # Every run of `width` bytes of the batch as an overlapping row: to select among them is to copy memory.
+    # View every run of `width` bytes as an overlapping row: selecting rows is then a plain copy of memory.
     runs = rows.as_strided((rows.numel() - width + 1, width), (1, 1))
     return runs.index_select(0, send(first.ravel(), rows.device)).view(n, channels, height, width)

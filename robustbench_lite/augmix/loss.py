@@ -17,20 +17,20 @@ _MIXTURE_FLOOR = 1e-7
 def jensen_shannon_loss(clean: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Mean KL divergence of three predictions from their mixture, averaged over the batch.
 
-    (KL(p_clean || M) + KL(p_1 || M) + KL(p_2 || M)) / 3 with M the mean of the three, held at or above 1e-7
-    before its logarithm. Computed in single precision, from log-probabilities, whatever the precision of the
-    logits.
+    The loss is (KL(p_clean || M) + KL(p_1 || M) + KL(p_2 || M)) / 3. M is the mean of the three predictions,
+    clipped from below at 1e-7 before the logarithm. The computation uses log-probabilities in single
+    precision for logits of every precision.
 
     Args:
         clean: logits (N,K) of the clean images.
         first: logits (N,K) of the first AugMix images.
-        second: logits (N,K) of the second.
+        second: logits (N,K) of the second AugMix images.
 
     Returns:
         float32 scalar in nats, from 0 to log 3.
 
     Raises:
-        InvalidInput: shapes that differ or are not (N,K) with N at least 1.
+        InvalidInput: Shapes that differ or are not (N,K) with N at least 1.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", eq. 1 and 2; the floor is the published code's.
     """
@@ -49,13 +49,13 @@ def augmix_loss(logits: Tensor, labels: Tensor, weight: float = 12.0) -> Tensor:
         logits: (3N,K), the clean images first, then each AugMix view, from one pass of the network over all
             three (so that batch normalisation sees them together).
         labels: int64 (N,).
-        weight: of the Jensen-Shannon term; 12 in the paper.
+        weight: The weight of the Jensen-Shannon term, 12 in the paper.
 
     Returns:
         float32 scalar in nats.
 
     Raises:
-        InvalidInput: the logits are not three times as many as the labels.
+        InvalidInput: The logits are not three times as many as the labels.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", section 3.
     """

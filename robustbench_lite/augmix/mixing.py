@@ -1,7 +1,7 @@
 """AugMix: chains of random operations on every image, mixed with the image itself.
 
-All chains of all views of a batch are one bigger batch. At each step the chains are grouped by the operation
-they draw, and each group is one call of that operation's kernel.
+All chains of all views of a batch form one larger batch. Each step groups the chains by their operation and
+calls the kernel of each operation once for its group.
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ MIN_LEVEL = 0.1
 MAX_DEPTH = 3
 """The longest chain when the depth is drawn: 1, 2 or 3 operations, each as likely."""
 
-# Values (not bytes) that one kernel call takes on a CPU: its float temporaries then stay in the caches.
+# The number of values (not bytes) in one kernel call on a CPU; its float temporaries then fit into the
+# caches.
 _CPU_CHUNK = 2**19
 
 
 @dataclass(frozen=True)
 class Chains:
-    """What M chains will do.
+    """The random draws of M chains.
 
     Attributes:
-        names: the operations drawn from.
+        names: The operations to draw from.
         operation: int64 (M,D), indices into `names`.
         level: float64 (M,D), each from U(0.1, severity).
         sign: int64 (M,D), +1 or -1.
-        depth: int64 (M,), how many of the D steps each chain takes.
+        depth: int64 (M,), the number of steps of each chain, at most D.
     """
 
     names: tuple[str, ...]
@@ -83,7 +84,7 @@ def draw_mixtures(
     all_ops: bool,
     generator: Generator | None,
 ) -> tuple[Tensor, Tensor, Chains]:
-    """Draw everything that is random about the views of `count` images, in the order that a seed fixes.
+    """Make all random draws for the views of `count` images. The order of the draws is fixed.
 
     Returns:
         The chains' weights, float64 (views, count, width); the share m of the chains in each mixture, float64
@@ -104,7 +105,7 @@ def run_chains(images: Tensor, source: NDArray[np.int64], chains: Chains) -> tup
     Args:
         images: uint8 (N,3,H,W).
         source: (M,), the image each chain starts from.
-        chains: what the M chains do.
+        chains: The draws of the M chains.
 
     Returns:
         The result of every step of every chain, uint8 (S,3,H,W), in the order they were made, and the row of
@@ -117,17 +118,17 @@ def run_chains(images: Tensor, source: NDArray[np.int64], chains: Chains) -> tup
         before = images if step == 0 else results
         for name, members in _by_operation(chains, step, chunk):
             scale = magnitude(name, chains.level[members, step], chains.sign[members, step], size)
-            chosen = before.index_select(0, send(row[members], images.device))
+            inputs = before.index_select(0, send(row[members], images.device))
             after = made + len(members)
-            # Appending is a plain copy; writing back to where the chain was would be a slow scatter.
-            results[made:after] = ALL_OPERATIONS[name].kernel(chosen, scale)
+            # Appending is a plain copy; writing into the chain's old rows would be a slow scatter.
+            results[made:after] = ALL_OPERATIONS[name].kernel(inputs, scale)
             row[members] = np.arange(made, after)
             made = after
     return results, row
 
 
 def _by_operation(chains: Chains, step: int, chunk: int) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """The chains that take this step, by operation, in groups of at most `chunk`."""
+    """Yield the chains of this step by operation, in groups of at most `chunk`."""
     operation = np.where(chains.depth > step, chains.operation[:, step], -1)
     for index in sorted(set(operation.tolist()) - {-1}):
         (members,) = (operation == index).nonzero()
@@ -136,7 +137,7 @@ def _by_operation(chains: Chains, step: int, chunk: int) -> Iterator[tuple[str, 
 
 
 def _chunk(images: Tensor) -> int:
-    """How many images one kernel call takes."""
+    """Return the number of images in one kernel call."""
     if images.device.type != "cpu":
         return 2**31
     return max(1, _CPU_CHUNK // images[0].numel())
@@ -152,7 +153,7 @@ def augment_and_mix(
     all_ops: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Mix every image with chains of random operations on it; each image has draws of its own.
+    """Mix every image with chains of random operations on it. Each image has its own random draws.
 
     The result is (1 - m) * x + m * sum_i w_i * chain_i(x), with m from Beta(alpha, alpha) and w from
     Dirichlet(alpha, ..., alpha). The weights sum to 1, so mixing commutes with any affine normalisation:
@@ -160,18 +161,18 @@ def augment_and_mix(
 
     Args:
         images: uint8 (N,3,H,W).
-        severity: the strongest level, in [0.1, 10]; the paper takes 3 for CIFAR and 1 for ImageNet.
-        width: chains per image.
-        depth: operations per chain; None draws 1, 2 or 3 for every chain.
-        alpha: concentration of the mixing weights.
-        all_ops: add color, contrast, brightness and sharpness, which overlap the -C suites.
-        generator: the source of all draws; None takes a new one seeded by the operating system.
+        severity: The strongest level, in [0.1, 10]; the paper takes 3 for CIFAR and 1 for ImageNet.
+        width: The number of chains per image.
+        depth: The number of operations per chain; None draws 1, 2 or 3 for every chain.
+        alpha: The concentration of the mixing weights.
+        all_ops: Add color, contrast, brightness and sharpness, which overlap the -C suites.
+        generator: The source of all draws; None takes a new one seeded by the operating system.
 
     Returns:
         float32 (N,3,H,W) in [0, 1] on the images' device.
 
     Raises:
-        InvalidInput: images that are not uint8 (N,3,H,W), or a setting out of range.
+        InvalidInput: Images that are not uint8 (N,3,H,W), or a setting out of range.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", Algorithm 1.
     """
@@ -191,27 +192,27 @@ def augmix_views(
     all_ops: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """The clean image and `views` independent AugMix images of it, for the Jensen-Shannon loss.
+    """Return the clean image and `views` independent AugMix images of it, for the Jensen-Shannon loss.
 
     Crop and flip first (`random_crop_flip`): the views share them, as in the published code. Normalise
     afterwards.
 
     Args:
         images: uint8 (N,3,H,W).
-        views: how many AugMix images of each.
-        severity: as in `augment_and_mix`, like all further settings.
-        width: chains per view.
-        depth: operations per chain.
-        alpha: concentration of the mixing weights.
-        all_ops: add the four operations that overlap the -C suites.
-        generator: the source of all draws.
+        views: The number of AugMix images of each image.
+        severity: The strongest level; `augment_and_mix` describes it and all further settings.
+        width: The number of chains per view.
+        depth: The number of operations per chain.
+        alpha: The concentration of the mixing weights.
+        all_ops: Add the four operations that overlap the -C suites.
+        generator: The source of all draws.
 
     Returns:
         float32 (1 + views, N,3,H,W) in [0, 1]: unpack it as ``clean, first, second``, or ``flatten(0, 1)`` it
         into the one batch that the network takes.
 
     Raises:
-        InvalidInput: images that are not uint8 (N,3,H,W), or a setting out of range.
+        InvalidInput: Images that are not uint8 (N,3,H,W), or a setting out of range.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", section 3.
     """
@@ -233,7 +234,7 @@ def _mixed_views(
     generator: Generator | None,
     clean: bool = False,
 ) -> Tensor:
-    """Float images (views, N,3,H,W), with the clean ones before them if asked."""
+    """Return float images (views, N,3,H,W), after the clean images where `clean` asks for them."""
     count = len(images)
     mixed = images.new_empty((views + clean, *images.shape), dtype=torch.float32)
     if not images.numel():
@@ -242,7 +243,7 @@ def _mixed_views(
     source = np.repeat(np.tile(np.arange(count), views), width)
     results, last = run_chains(images, source, chains)
     rows = send(last, images.device).view(views, count, width)
-    # One weight for the image and one per chain, which also scale levels to [0, 1].
+    # One weight for the image and one per chain. The weights also scale the pixel levels to [0, 1].
     share = torch.cat([1 - skip[..., None], skip[..., None] * weights], dim=-1) / 255
     share = share.float().to(images.device, non_blocking=True)[..., None, None, None]
     chunk = _chunk(images)

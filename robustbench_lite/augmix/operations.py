@@ -1,4 +1,4 @@
-"""The operations AugMix composes: their kernels, how a level becomes a magnitude, and what they overlap.
+"""The operations of AugMix: their kernels, the magnitude of each level, and the corruptions they resemble.
 
 Source: Hendrycks, Mu et al. 2020, "AugMix", and its published ``augmentations.py`` for the levels.
 """
@@ -30,11 +30,11 @@ class Operation:
 
     Attributes:
         kernel: uint8 (N,3,H,W) and float64 (N,) magnitudes -> uint8 (N,3,H,W).
-        scale: float64 levels in [0, 10] and the image's (height, width) -> magnitudes in Pillow's terms.
-        signed: whether the magnitude gets a random sign.
-        limits: the magnitudes that mean something; None: any finite number.
-        unit: what the magnitude counts.
-        overlaps: corruptions of the -C suites that the operation resembles.
+        scale: float64 levels in [0, 10] and the image's (height, width) -> magnitudes in Pillow's units.
+        signed: Whether the magnitude gets a random sign.
+        limits: The smallest and the largest valid magnitude; None allows every finite number.
+        unit: The unit of the magnitude.
+        overlaps: The corruptions of the -C suites that the operation resembles.
     """
 
     kernel: Kernel
@@ -88,7 +88,7 @@ AUGMIX_OPERATIONS: dict[str, Operation] = {
     "translate_x": Operation(geometry.translate_x, _columns, signed=True, unit="pixels"),
     "translate_y": Operation(geometry.translate_y, _rows, signed=True, unit="pixels"),
 }
-"""The paper's nine. They resemble rotate, translate and shear of the -P suites, which the paper accepts."""
+"""The paper's nine operations. The paper accepts that some resemble rotate, translate and shear of -P."""
 
 OVERLAPPING_OPERATIONS: dict[str, Operation] = {
     "color": Operation(enhance.color, _factor, unit="factor", overlaps=("saturate",)),
@@ -98,36 +98,36 @@ OVERLAPPING_OPERATIONS: dict[str, Operation] = {
         enhance.sharpness, _factor, unit="factor", overlaps=("defocus_blur", "gaussian_blur")
     ),
 }
-"""The four that ``all_ops`` adds. They resemble corruptions of the -C suites: the paper leaves them out."""
+"""The four operations that ``all_ops`` adds. The paper leaves them out: they resemble corruptions of -C."""
 
 ALL_OPERATIONS: dict[str, Operation] = AUGMIX_OPERATIONS | OVERLAPPING_OPERATIONS
 
 
 def operation_names(all_ops: bool = False) -> tuple[str, ...]:
-    """The names AugMix draws from: the paper's nine, or all thirteen."""
+    """Return the operations that AugMix draws from: the paper's nine, or all thirteen."""
     return tuple(ALL_OPERATIONS if all_ops else AUGMIX_OPERATIONS)
 
 
 def overlapping_corruptions(all_ops: bool = False) -> tuple[str, ...]:
-    """The corruptions of the -C suites that training with these operations has seen something of, sorted."""
-    found = {name for key in operation_names(all_ops) for name in ALL_OPERATIONS[key].overlaps}
-    return tuple(sorted(found))
+    """Return the corruptions of the -C suites that these operations resemble, sorted."""
+    overlaps = {name for key in operation_names(all_ops) for name in ALL_OPERATIONS[key].overlaps}
+    return tuple(sorted(overlaps))
 
 
 def magnitude(name: str, level: Magnitudes, sign: NDArray[np.int64], size: tuple[int, int]) -> Magnitudes:
-    """What an operation does at a level, in Pillow's terms.
+    """Return the magnitude of an operation at a level, in Pillow's units.
 
     Args:
-        name: one of ALL_OPERATIONS.
+        name: One of ALL_OPERATIONS.
         level: float64 (N,) in [0, 10].
-        sign: (N,) of +1 and -1; read by rotation, shears and translations only.
-        size: height and width of the images, in pixels: a translation reaches a third of it at level 10.
+        sign: (N,) of +1 and -1; only rotation, shears and translations use it.
+        size: The height and width of the images, in pixels: a translation reaches a third of it at level 10.
 
     Returns:
         float64 (N,): degrees, shear factor, pixels (whole), bits kept, threshold, or enhancement factor.
 
     Raises:
-        UnknownName: no such operation.
+        UnknownName: No such operation.
 
     Source: ``augmentations.py`` of google-research/augmix (int_parameter, float_parameter).
     """
@@ -141,19 +141,18 @@ def apply_operation(images: Tensor, name: str, magnitude: float | Tensor = 0.0) 
 
     Args:
         images: uint8 (N,3,H,W), any device.
-        name: one of ALL_OPERATIONS.
-        magnitude: a number or (N,), in Pillow's terms: degrees counter-clockwise (rotate), bits kept
+        name: One of ALL_OPERATIONS.
+        magnitude: A number or (N,), in Pillow's units: degrees counter-clockwise (rotate), bits kept
             (posterize, 0 gives black), threshold (solarize), the factor of the AFFINE matrix (shears), pixels
             to the left or up (translations), enhancement factor (color, contrast, brightness, sharpness);
-            autocontrast and equalize read none. Keep it on the CPU: coordinates are computed there, and a GPU
-            need not wait.
+            autocontrast and equalize ignore it. Keep it on the CPU, where the coordinates are computed.
 
     Returns:
         uint8 (N,3,H,W), a new tensor.
 
     Raises:
-        UnknownName: no such operation.
-        InvalidInput: images that are not uint8 (N,3,H,W), a wrong number of magnitudes, or one out of range.
+        UnknownName: No such operation.
+        InvalidInput: Images that are not uint8 (N,3,H,W), a wrong number of magnitudes, or one out of range.
 
     Source: Pillow's ImageOps, ImageEnhance, ``Image.rotate`` and ``Image.transform``.
     """

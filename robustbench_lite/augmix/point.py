@@ -1,7 +1,7 @@
-"""The operations that look at each value alone, equal to Pillow's ImageOps.
+"""The operations that map each pixel value on its own, equal to Pillow's ImageOps.
 
-Autocontrast and equalize depend on the image: they go through one table of 256 entries per image and channel,
-as in Pillow's ImageOps.
+Autocontrast and equalize build one table of 256 entries for each image and channel, as Pillow's ImageOps
+does.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ def autocontrast(images: Tensor, _: Magnitudes) -> Tensor:
     values = images.flatten(2).flatten(0, 1)
     low, high = values.amin(1, keepdim=True).double(), values.amax(1, keepdim=True).double()
     flat = high <= low
-    # A tensor on top: torch turns number / tensor into number * reciprocal, which rounds twice.
+    # Divide tensor by tensor: torch computes number / tensor as number * reciprocal, which rounds twice.
     scale = torch.full_like(low, 255.0) / (high - low).masked_fill(flat, 1.0)
     levels = torch.arange(LEVELS, dtype=torch.float64, device=images.device)
-    # Two roundings, product then sum: the last digit decides where a value that should be whole is cut off.
+    # Round twice, after the product and after the sum, as Pillow does: the last digit decides on the
+    # truncation.
     stretched = (levels * scale).add_(-low * scale).clamp_(0, 255)
     table = torch.where(flat, levels, stretched).to(torch.uint8).flatten()
     return table.index_select(0, _places(values)).view(images.shape)
@@ -33,7 +34,7 @@ def equalize(images: Tensor, _: Magnitudes) -> Tensor:
     """Spread each channel's values evenly over 0..255, as ``ImageOps.equalize``.
 
     The entry for value v is (step // 2 + number of pixels below v) // step, with step = (pixels - count of
-    the brightest value) // 255; a channel of one value, or with step 0, stays as it is.
+    the brightest value) // 255; a channel with one value, or with step 0, is unchanged.
     """
     values = images.flatten(2).flatten(0, 1)
     channels, pixels = values.shape
@@ -50,7 +51,7 @@ def equalize(images: Tensor, _: Magnitudes) -> Tensor:
 
 
 def _places(values: Tensor) -> Tensor:
-    """Where each value of (channels, pixels) stands in the channels' tables one after the other, int32."""
+    """Return each value's index in the concatenated tables of the channels, int32 (channels * pixels,)."""
     row_start = torch.arange(len(values), dtype=torch.int32, device=values.device) * LEVELS
     return values.int().add_(row_start[:, None]).flatten()
 
@@ -65,13 +66,13 @@ def _histogram(index: Tensor, length: int) -> Tensor:
 
 def posterize(images: Tensor, bits: Magnitudes) -> Tensor:
     """Keep the highest `bits` of the eight ((N,), whole, 0 to 8), as ``ImageOps.posterize``."""
-    kept = send((256 - 2 ** (8 - bits)).astype(np.uint8), images.device)
-    return images & kept[:, None, None, None]
+    mask = send((256 - 2 ** (8 - bits)).astype(np.uint8), images.device)
+    return images & mask[:, None, None, None]
 
 
 def solarize(images: Tensor, threshold: Magnitudes) -> Tensor:
     """Invert the values that are at least `threshold` ((N,), whole, 0 to 256), as ``ImageOps.solarize``."""
-    # At least t is above t - 1, which fits into a byte unless t is 0, where everything is inverted.
+    # v >= t equals v > t - 1, and t - 1 fits into a byte unless t is 0, which inverts everything.
     below = send(np.maximum(threshold - 1, 0).astype(np.uint8), images.device)[:, None, None, None]
     inverted = (images > below).view(torch.uint8)
     if not threshold.all():

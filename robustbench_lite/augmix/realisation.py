@@ -1,4 +1,4 @@
-"""One AugMix image with everything that led to it: each chain's operations, their results, the weights."""
+"""One AugMix image with its intermediate results: the operations of each chain, their images, the weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Step:
     """One operation of a chain and its result.
 
     Attributes:
-        operation: a name of `ALL_OPERATIONS`.
-        level: the drawn level, in [0.1, severity].
-        magnitude: what the operation does at this level, in the unit of its `Operation`.
-        image: the result, uint8 (3,H,W).
+        operation: A name of `ALL_OPERATIONS`.
+        level: The drawn level, in [0.1, severity].
+        magnitude: The magnitude of the operation at this level, in the unit of its `Operation`.
+        image: The result, uint8 (3,H,W).
     """
 
     operation: str
@@ -32,10 +32,10 @@ class Realisation:
     """An AugMix image and its parts.
 
     Attributes:
-        chains: the steps of each chain, in order.
-        weights: the weight of each chain; they sum to 1.
-        share: the share m of the chains in the result; the image itself has the share 1 - m.
-        mixed: the result, float32 (3,H,W) in [0, 1].
+        chains: The steps of each chain, in order.
+        weights: The weight of each chain; they sum to 1.
+        share: The share m of the chains in the result; the image itself has the share 1 - m.
+        mixed: The result, float32 (3,H,W) in [0, 1].
     """
 
     chains: tuple[tuple[Step, ...], ...]
@@ -54,19 +54,19 @@ def realise_augmix(
     all_ops: bool = False,
     generator: Generator | None = None,
 ) -> Realisation:
-    """Return the image that `augment_and_mix` makes of one image, and how it came about.
+    """Return the image that `augment_and_mix` makes of one image, with its chains and weights.
 
     Args:
         image: uint8 (3,H,W).
-        severity: as in `augment_and_mix`, like all further settings.
-        width: chains.
-        depth: operations per chain; None draws 1, 2 or 3 for every chain.
-        alpha: concentration of the mixing weights.
-        all_ops: add the four operations that overlap the -C suites.
-        generator: the source of all draws; the same seed gives the image of `augment_and_mix`.
+        severity: The strongest level; `augment_and_mix` describes it and all further settings.
+        width: The number of chains.
+        depth: The number of operations per chain; None draws 1, 2 or 3 for every chain.
+        alpha: The concentration of the mixing weights.
+        all_ops: Add the four operations that overlap the -C suites.
+        generator: The source of all draws; the same seed gives the image of `augment_and_mix`.
 
     Raises:
-        InvalidInput: an image that is not uint8 (3,H,W), or a setting out of range.
+        InvalidInput: An image that is not uint8 (3,H,W), or a setting out of range.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", Algorithm 1 and figure 4.
     """

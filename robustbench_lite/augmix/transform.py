@@ -23,25 +23,25 @@ PAPER_SEVERITY: dict[str, float] = {"cifar": 3, "imagenet": 1}
 class AugMix(v2.Transform):  # type: ignore[misc]  # torchvision carries no types
     """The paper's AugMix in place of torchvision's ``v2.AugMix``: crop and flip before it, scale after it.
 
-    Takes what v2 transforms take: an RGB PIL image, a uint8 tensor (...,3,H,W), or a sample that holds one
-    (labels, masks, boxes and NumPy arrays pass through). Unlike torchvision's, every image of a batch has
-    draws of its own, levels are drawn below the severity, and the four operations that overlap the -C suites
-    are off.
+    The input is an RGB PIL image, a uint8 tensor (...,3,H,W), or a sample that holds one (labels, masks,
+    boxes and NumPy arrays pass through). This transform differs from torchvision's in three ways: every image
+    of a batch has its own random draws, levels are drawn below the severity, and the four operations that
+    overlap the -C suites are off.
 
     Args:
-        severity: the strongest level, in [0.1, 10].
-        width: chains per image.
-        depth: operations per chain; None draws 1, 2 or 3 for every chain.
-        alpha: concentration of the mixing weights.
-        all_ops: add color, contrast, brightness and sharpness; warns, and `overlap` names the corruptions.
-        dtype: torch.uint8 gives the kind of image that came in, rounded to whole levels; torch.float32 gives
-            a tensor in [0, 1] without rounding, as the published code has it.
-        generator: the source of all draws. None draws a seed for every call from torch's default generator,
-            as all torchvision transforms draw from it, because a DataLoader seeds that one for each of its
-            workers (a generator given here would give every worker the same draws).
+        severity: The strongest level, in [0.1, 10].
+        width: The number of chains per image.
+        depth: The number of operations per chain; None draws 1, 2 or 3 for every chain.
+        alpha: The concentration of the mixing weights.
+        all_ops: Add color, contrast, brightness and sharpness. A warning names the corruptions they resemble.
+        dtype: torch.uint8 returns the type of the input, rounded to whole levels. torch.float32 returns a
+            tensor in [0, 1] without rounding, as the published code does.
+        generator: The source of all draws. None draws a seed for every call from torch's default generator,
+            as torchvision's transforms do. Keep None in a DataLoader, which seeds the default generator of
+            each worker; a generator that is passed here would give the same draws in every worker.
 
     Raises:
-        InvalidInput: a setting out of range; on call, an image that is neither uint8 nor RGB.
+        InvalidInput: A setting out of range; on call, an image that is neither uint8 nor RGB.
     """
 
     _transformed_types = (TF.is_pure_tensor, tv_tensors.Image, tv_tensors.Video, Image.Image)
@@ -72,10 +72,10 @@ class AugMix(v2.Transform):  # type: ignore[misc]  # torchvision carries no type
 
     @classmethod
     def paper(cls, dataset: Literal["cifar", "imagenet"], **settings: Any) -> Self:
-        """The paper's settings for "cifar" (severity 3) or "imagenet" (severity 1), with changes if any.
+        """Return AugMix with the paper's settings for "cifar" (severity 3) or "imagenet" (severity 1).
 
         Raises:
-            UnknownName: neither "cifar" nor "imagenet".
+            UnknownName: Neither "cifar" nor "imagenet".
         """
         if dataset not in PAPER_SEVERITY:
             raise UnknownName("preset of AugMix", dataset, PAPER_SEVERITY)
@@ -83,11 +83,11 @@ class AugMix(v2.Transform):  # type: ignore[misc]  # torchvision carries no type
 
     @property
     def overlap(self) -> tuple[str, ...]:
-        """Corruptions of the -C suites that the operations in use resemble."""
+        """The corruptions of the -C suites that the operations in use resemble."""
         return overlapping_corruptions(self.all_ops)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """One image or batch; called by torchvision for every image of a sample."""
+        """Augment one image or batch. torchvision calls this method for every image of a sample."""
         pixels = self._pixels(inpt)
         mixed = augment_and_mix(
             pixels.reshape(-1, *pixels.shape[-3:]),

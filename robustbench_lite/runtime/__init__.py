@@ -1,4 +1,4 @@
-"""Where a run happens: its device and precision, and the processes that share it."""
+"""The device and precision of a run, and the processes that share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and in which precision a model runs."""
+"""The device and the precision that a model runs with."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _RECORDED_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "simplejpeg", "
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that a name means here; under torchrun "auto" and "cuda" mean this rank's GPU.
+    """Return the device of a name. Under torchrun, "auto" and "cuda" are the GPU of this process.
 
     Raises:
-        InvalidInput: the name is no device, or there is no such device here.
+        InvalidInput: The name is not a device, or this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -50,10 +50,10 @@ def resolve_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def fixed_precision(*, tf32: bool) -> Iterator[None]:
-    """Hold the global precision switches while a model runs, and put them back.
+    """Set the global precision switches while a model runs, and restore them afterwards.
 
-    cuDNN chooses its algorithms without timing them and deterministically, and float32 products keep all
-    their digits unless TF32 is asked for: two runs of the same command give the same numbers.
+    cuDNN uses deterministic algorithms, and float32 products keep full precision unless `tf32` is set. Two
+    runs of the same command therefore give the same numbers.
     """
     matmul = torch.get_float32_matmul_precision()
     cudnn = torch.backends.cudnn
@@ -68,17 +68,17 @@ def fixed_precision(*, tf32: bool) -> Iterator[None]:
 
 
 def autocast(device: torch.device, amp: Amp | None) -> contextlib.AbstractContextManager[object]:
-    """The autocast context of a reduced precision; float32 runs outside of any."""
+    """Return the autocast context of a reduced precision; float32 needs none."""
     if amp is None:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=_AMP_TYPES[amp])
 
 
 def check_amp(device: torch.device, amp: Amp | None) -> None:
-    """Refuse a reduced precision that the device would only emulate.
+    """Refuse a reduced precision that the device can only emulate.
 
     Raises:
-        InvalidInput: float16 on a CPU, or bfloat16 on a CPU without its instructions (50 times slower).
+        InvalidInput: Float16 on a CPU, or bfloat16 on a CPU without its instructions (50 times slower).
     """
     if device.type != "cpu" or amp is None:
         return
@@ -91,16 +91,16 @@ def check_amp(device: torch.device, amp: Amp | None) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of what it computes and decodes with."""
-    found = {"robustbench-lite": __version__, "python": platform.python_version()}
+    """Return the versions of Python, of this package and of the libraries it computes and decodes with."""
+    packages = {"robustbench-lite": __version__, "python": platform.python_version()}
     for package in _RECORDED_PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            packages[package] = metadata.version(package)
+    return packages
 
 
 def environment(device: torch.device, amp: Amp | None, *, tf32: bool) -> dict[str, object]:
-    """Software and hardware, for the record."""
+    """Describe software and hardware for the record of a run."""
     name = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

@@ -1,4 +1,4 @@
-"""Several processes under torchrun: the same batches as one process would run, dealt out in turn."""
+"""Several processes under torchrun share the batches that one process would run."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the run; host objects travel by gloo, gradients on GPUs by NCCL."""
+    """This process and the number of processes. gloo sends Python objects, NCCL the gradients of GPUs."""
 
     rank: int = 0
     world: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks to the terminal."""
+        """Whether this process is the one that writes files and prints."""
         return self.rank == 0
 
     def from_first(self, value: _Value) -> _Value:
-        """The first process's value, in every process."""
+        """Return the value of the first process in every process."""
         if self.world == 1:
             return value
         box = [value]
@@ -35,13 +35,13 @@ class Processes:
         return box[0]
 
     def share(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Give every process the first one's tensors, in place."""
+        """Copy the tensors of the first process into those of every process."""
         if self.world > 1:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor, src=0)
 
     def gather(self, value: _Value) -> list[_Value]:
-        """Every process's value, in the first process; an empty list in the others."""
+        """Return the values of all processes in the first process, and an empty list in the others."""
         if self.world == 1:
             return [value]
         box: list[_Value | None] | None = [None] * self.world if self.first else None
@@ -51,20 +51,20 @@ class Processes:
 
 @contextlib.contextmanager
 def processes() -> Iterator[Processes]:
-    """The processes that torchrun started, joined at the first call; one process where it did not.
+    """Give the processes that torchrun started, or this process alone without torchrun.
 
-    They part when the program ends, not before: a second group would find the first one's addresses in
-    torchrun's store, and might wait for them for ever.
+    The first call joins the processes. They leave the group when the program ends: a second group would read
+    the addresses of the first one in torchrun's store and could wait for them forever.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Processes()
         return
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-        atexit.register(_part)
+        atexit.register(_leave)
     yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 
-def _part() -> None:
+def _leave() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
