@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from robustbench_lite import reference
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.reference import PublishedRow
 from robustbench_lite.results import Results
+from robustbench_lite.scores import DIFFICULTY
 from robustbench_lite.suite_spec import Baseline, SuiteSpec
+
+T = TypeVar("T")
 
 MEASURED: Final = "measured"
 PUBLISHED_MARK: Final = " †"
@@ -117,7 +120,7 @@ def _divided(values: Mapping[str, float], baseline: Baseline | None) -> dict[str
 
 
 def _measured_row(results: Results, values: Mapping[str, float], difficulty: int = 1) -> ReportRow:
-    suffix = "" if difficulty == 1 else f"_difficulty_{difficulty}"
+    suffix = "" if difficulty == 1 else f"{DIFFICULTY}{difficulty}"
     summary = dict(results.summary)
     mean = summary.pop(results.spec.mean.key + suffix, None)
     estimate = results.estimate
@@ -126,12 +129,8 @@ def _measured_row(results: Results, values: Mapping[str, float], difficulty: int
         values=values,
         mean=mean,
         clean_error=summary.pop("clean_error", None),
-        scores={name.removesuffix(suffix): value for name, value in summary.items() if name.endswith(suffix)},
-        intervals={
-            name.removesuffix(suffix): interval
-            for name, interval in results.intervals.items()
-            if name.endswith(suffix)
-        },
+        scores=_of_difficulty(summary, suffix),
+        intervals=_of_difficulty(results.intervals, suffix),
         missing=_missing(results) if mean is None and estimate is None else "",
         source=MEASURED if estimate is None else _sampling(estimate),
         mark="" if estimate is None else ESTIMATED_MARK,
@@ -139,6 +138,15 @@ def _measured_row(results: Results, values: Mapping[str, float], difficulty: int
         trainings=results.trainings,
         unplaced=_unplaced(results, values),
     )
+
+
+def _of_difficulty(scores: Mapping[str, T], suffix: str) -> dict[str, T]:
+    """Return the headline scores of one difficulty, without the suffix of their names."""
+    return {
+        name.removesuffix(suffix): value
+        for name, value in scores.items()
+        if (name.endswith(suffix) if suffix else DIFFICULTY not in name)
+    }
 
 
 def _unplaced(results: Results, values: Mapping[str, float]) -> dict[str, str]:
