@@ -243,7 +243,7 @@ def _intervals(found: Mapping[str, Headline], settings: Settings) -> dict[str, t
     intervals = {}
     for column, (name, headline) in enumerate(found.items()):
         low, high = metrics.percentile_interval(moved[:, column])
-        floor = -np.inf if name.startswith("relative") else 0.0
+        floor = -np.inf if name in RELATIVE_KEYS.values() else 0.0
         found_low, found_high = max(floor, headline.value + low), headline.value + high
         room = unseen(headline) if found_low == found_high else 0.0
         intervals[name] = (max(floor, found_low - room), min(headline.largest, found_high + room))

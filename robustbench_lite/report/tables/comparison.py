@@ -76,10 +76,11 @@ class Comparison:
         """Return the comparison as tables; the names of CSV columns are those of `ScoreDifference`."""
         title = f"{self.title or self.suite}: B ({self.second}) against A ({self.first})"
         score = self.score if self.score in ("CE", "FR") else presentation(self.score).title.lower()
-        holm = (
+        many = [
             f"{len(self.by_name)} rows are judged together: p-values are Holm-adjusted. Without any "
             "difference, the chance of one verdict or more is 5 %. Each interval is of its row alone."
-        )
+        ]
+        holm = many if len(self.by_name) > 1 else []
         # The scores of the suite come before those of the clean images, which do not measure robustness.
         ordered = sorted(self.headlines, key=lambda row: row.name.startswith("clean_"))
         headings = {row.name: presentation(row.name, self.shown) for row in ordered}
@@ -87,7 +88,7 @@ class Comparison:
         percentages = [row for row in ordered if headings[row.name].percent]
         others = [row for row in ordered if not headings[row.name].percent]
         tables = [
-            _table(f"{title}, {score} %", Column("name", "Name"), self.by_name, {}, (holm,)),
+            _table(f"{title}, {score} %", Column("name", "Name"), self.by_name, {}, holm),
             _table("Headline scores, %", Column("name", "Score"), percentages, titles),
             _table("Headline scores", Column("name", "Score"), others, titles, percent=False),
         ]

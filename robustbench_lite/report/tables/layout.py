@@ -24,7 +24,8 @@ class TableLayout:
         groups: heading -> names in the mean, in order.
         extra: names outside the mean.
         digits: decimals of the columns; the mean and the clean error have one.
-        note: the definition, in a sentence.
+        note: the definition of the columns, in a sentence.
+        mean_note: the definition of the mean, in a sentence.
     """
 
     spec: SuiteSpec
@@ -33,6 +34,7 @@ class TableLayout:
     extra: tuple[str, ...]
     digits: int
     note: str
+    mean_note: str
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,9 +51,10 @@ def suite_layout(spec: SuiteSpec, rows: Sequence[ReportRow] = ()) -> TableLayout
     """
     values = dict.fromkeys(name for row in rows for name in row.values)
     others = [name for name in values if name not in spec.names]
-    title, note = _TEXTS[spec.kind](spec)
+    title, note, mean_note = _TEXTS[spec.kind](spec)
     digits = 1 if spec.baseline is None else 0
-    return TableLayout(spec, title, name_groups(spec), (*spec.validation, *others), digits, note)
+    extra = (*spec.validation, *others)
+    return TableLayout(spec, title, name_groups(spec), extra, digits, note, mean_note)
 
 
 def name_groups(spec: SuiteSpec) -> dict[str, tuple[str, ...]]:
@@ -61,42 +64,39 @@ def name_groups(spec: SuiteSpec) -> dict[str, tuple[str, ...]]:
     return {group.capitalize() or rest: names for group, names in groups.items()}
 
 
-def _corruption_texts(spec: SuiteSpec) -> tuple[str, str]:
-    """Return the line above the table and the definition below it."""
+def _corruption_texts(spec: SuiteSpec) -> tuple[str, str, str]:
+    """Return the line above the table, the definition of its columns, and that of its mean."""
     severities = _count(len(spec.severities), "severities", "severity")
     corruptions = _count(len(spec.test), "corruptions", "corruption")
-    names = f"the {len(spec.test)}" if spec.published else corruptions
+    mean = f"{spec.mean.heading}: mean of {f'the {len(spec.test)}' if spec.published else corruptions}"
     if spec.baseline is None:
         source = " as in AugMix, Table 1" if spec.published else ""
-        definition = f"mean over {severities}, not normalised by a baseline; mean of {names}{source}"
-        return f"{spec.title}: error, %", f"Error: {definition}."
+        note = f"Error: mean over {severities}, not normalised by a baseline."
+        return f"{spec.title}: error, %", note, f"{mean}{source}."
     name, source = spec.baseline.name, spec.baseline.source
     cited = f"{source}; {name} = 100" if source else f"{name} = 100"
-    definition = f"sum of the errors over {severities}, divided by {name}'s ({cited})"
-    rounded = " Rounded as in AugMix, Table 2." if spec.published else ""
-    return (
-        f"{spec.title}: corruption error (CE), %",
-        f"CE: {definition}; {spec.mean.heading}: mean of {names}.{rounded}",
-    )
+    note = f"CE: sum of the errors over {severities}, divided by {name}'s ({cited})."
+    rounded = " Rounded as in AugMix, Table 2." if spec.published_baseline else ""
+    return f"{spec.title}: corruption error (CE), %", note, f"{mean}.{rounded}"
 
 
-def _perturbation_texts(spec: SuiteSpec) -> tuple[str, str]:
-    """Return the line above the table and the definition below it."""
+def _perturbation_texts(spec: SuiteSpec) -> tuple[str, str, str]:
+    """Return the line above the table, the definition of its columns, and that of its mean."""
     names = _count(len(spec.test), "perturbations", "perturbation")
     if spec.published and spec.test_list in _LISTS:
         names = f"the ten with {spec.test_list} ({_LISTS[spec.test_list]})"
     mean = f"{spec.mean.heading}: mean of {names}."
     if spec.baseline is None:
-        note = f"FP: frame pairs whose predictions differ, not normalised; {mean}"
-        return f"{spec.title}: flip probability (FP), %", note
+        note = "FP: frame pairs whose predictions differ, not normalised."
+        return f"{spec.title}: flip probability (FP), %", note, mean
     name = spec.baseline.name
-    rounded = " Rounded as in AugMix, Table 3." if spec.published else ""
-    note = f"FR: flip probability divided by {name}'s ({name} = 100); {mean}{rounded}"
-    return f"{spec.title}: flip rate (FR), %", note
+    rounded = " Rounded as in AugMix, Table 3." if spec.published_baseline else ""
+    note = f"FR: flip probability divided by {name}'s ({name} = 100)."
+    return f"{spec.title}: flip rate (FR), %", note, mean + rounded
 
 
-def _clean_texts(spec: SuiteSpec) -> tuple[str, str]:
-    return spec.title, ""
+def _clean_texts(spec: SuiteSpec) -> tuple[str, str, str]:
+    return spec.title, "", ""
 
 
 _TEXTS: Final = {

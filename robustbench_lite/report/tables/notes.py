@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from robustbench_lite.report.tables.layout import TableLayout
-from robustbench_lite.report.tables.rows import ESTIMATED_MARK, MEASURED, PUBLISHED_MARK, ReportRow
+from robustbench_lite.report.tables.rows import (
+    BASELINE_MARK,
+    ESTIMATED_MARK,
+    MEASURED,
+    PUBLISHED_MARK,
+    ReportRow,
+)
 from robustbench_lite.report.tables.table import NO_VALUE
 from robustbench_lite.results import ESTIMATED, Results
 
 _STARRED: Final = "* AutoAugment without the operations that overlap with the corruptions of the -C suites."
-_MARK_WORDS: Final[Mapping[str, str]] = {PUBLISHED_MARK: "published: ", ESTIMATED_MARK: ""}
+_MARK_WORDS: Final[Mapping[str, str]] = {PUBLISHED_MARK: "published: ", BASELINE_MARK: "", ESTIMATED_MARK: ""}
 _INTERVALS: Final = {
     False: "[low, high]: 95 % bootstrap interval over images, an image's copies together.",
     True: "≈ ... [low, high]: 95 % interval for the score over all images of these files.",
@@ -21,7 +27,7 @@ _INTERVALS: Final = {
 
 def paper_notes(rows: Sequence[ReportRow], layout: TableLayout) -> list[str]:
     """Return the notes of the table in a paper's layout."""
-    notes = [layout.note]
+    notes = [layout.note if all(row.selected for row in rows) else f"{layout.note} {layout.mean_note}"]
     for reason in dict.fromkeys(row.missing for row in rows if row.missing):
         models = ", ".join(row.model for row in rows if row.missing == reason)
         notes.append(f"{NO_VALUE} no mean for {models}: {reason}.")
@@ -78,16 +84,16 @@ def _clean_error(row: ReportRow) -> float | None:
 
 
 def _images(results: Results) -> str:
-    """Return whether the images were released or generated, and how many of the official number they are."""
+    """Return where the images come from, and how many of the official number they are."""
     data = results.provenance.get("data") or {}
     mode = str(data.get("mode", "released"))
+    if mode == "released" and results.coverage:
+        mode = "not the number of the release"
     if mode == "generated":
         mode += f" (profile {data.get('profile')}, seed {data.get('seed')})"
-    count, official = data.get("images"), data.get("official_images")
-    if count is None:
-        return mode
-    of_official = f" of the official {official:,}" if official is not None and not results.spec.own else ""
-    return f"{mode}, {count:,} a cell{of_official}"
+    count = data.get("images")
+    parts = [mode, *([f"{count:,} in each cell"] if isinstance(count, int) else [])]
+    return ", ".join([*parts, *([results.coverage] if results.coverage else [])])
 
 
 def _merged(sources: Sequence[str]) -> list[str]:

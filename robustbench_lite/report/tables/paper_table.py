@@ -59,8 +59,9 @@ def cell_table(results: Results) -> Table:
 def table_row(row: ReportRow, mean_key: str, others: Mapping[str, float]) -> Row:
     """Return a row of a table with its label, its mean, its clean error and these other scores."""
     values = {"model": row.model, "source": row.source, "clean_error": row.clean_error, mean_key: row.mean}
+    coverage = f" ({row.coverage} images)" if row.coverage else ""
     ranked = row.mark != ESTIMATED_MARK
-    return Row({**others, **values}, row.intervals, row.mark, ranked, spread=row.trainings > 1)
+    return Row({**others, **values}, row.intervals, coverage + row.mark, ranked, spread=row.trainings > 1)
 
 
 def estimated_columns(keys: Sequence[str], rows: Sequence[ReportRow]) -> list[Column]:

@@ -14,7 +14,7 @@ from robustbench_lite.report.tables.table import Column, Row, Table, Value, grou
 
 _NOTE_WIDTH: Final = 110
 _LEAST_FOOTNOTE: Final = 60
-_MARKS: Final = ("†", "≈", "*")
+_MARKS: Final = ("†", "‡", "≈", "*")
 """What opens a note that explains a mark in the table."""
 
 _LATEX_SPECIAL: Final = str.maketrans(
@@ -31,6 +31,7 @@ _LATEX_SPECIAL: Final = str.maketrans(
         "\\": r"\textbackslash{}",
         "—": "---",
         "†": r"$^\dagger$",
+        "‡": r"$^\ddagger$",
         "×": r"$\times$",
         "±": r"$\pm$",
         "≈": r"$\approx$",

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 MEASURED: Final = "measured"
 PUBLISHED_MARK: Final = " †"
+BASELINE_MARK: Final = " ‡"
 ESTIMATED_MARK: Final = " ≈"
 _BASELINE: Final = "the baseline: 100 by definition"
 
@@ -34,11 +35,12 @@ class ReportRow:
         intervals: 95 % intervals by the names in `Results.summary`.
         source: "measured", "estimated from ...", or where a published row was read.
         missing: what was not evaluated, in words; the mean is then not printed.
-        mark: printed behind the name: published, or estimated from a part of the images.
+        mark: printed behind the name: published, an own baseline, or estimated from a part of the images.
         selected: whether only some corruptions or severities were evaluated.
         trainings: number of runs that the scores are the mean of; with several, an interval is one standard
             deviation to both sides.
         unplaced: corruption that was evaluated but has no value -> the reason.
+        coverage: the part of the official images that was evaluated, "20 of 50,000"; empty for all.
     """
 
     model: str
@@ -53,6 +55,7 @@ class ReportRow:
     selected: bool = False
     trainings: int = 1
     unplaced: Mapping[str, str] = field(default_factory=dict)
+    coverage: str = ""
 
 
 def one_suite(results: Sequence[Results]) -> list[Results]:
@@ -137,6 +140,7 @@ def _measured_row(results: Results, values: Mapping[str, float], difficulty: int
         selected=any("selected_" in name for name in summary),
         trainings=results.trainings,
         unplaced=_unplaced(results, values),
+        coverage=results.coverage.partition(" images")[0],
     )
 
 
@@ -202,7 +206,7 @@ def reference_rows(spec: SuiteSpec, measured: Sequence[ReportRow], paper: str) -
         mean=1.0,
         clean_error=baseline.clean_error,
         source=f"{baseline.source}, the baseline: 100 by definition" if baseline.source else _BASELINE,
-        mark=PUBLISHED_MARK,
+        mark=PUBLISHED_MARK if spec.published_baseline else BASELINE_MARK,
     )
     return [row, *published]
 

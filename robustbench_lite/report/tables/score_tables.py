@@ -77,7 +77,7 @@ def score_lines(
             if set(texts) <= {NO_VALUE}:
                 continue
             key = f"{side}{number}"
-            columns.append(Column(key, headings[side], rows[number].model))
+            columns.append(Column(key, headings[side], rows[number].model + row.mark))
             for record, text in zip(records, _aligned(texts), strict=True):
                 record[key] = text
     return Table(title, columns, [Row(record) for record in records], notes)
