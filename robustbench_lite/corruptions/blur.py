@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from robustbench_lite.corruptions import _filters
 from robustbench_lite.corruptions._filters import below, quantize
+from robustbench_lite.corruptions._gaussian import blur_levels
 from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.severity import Parameters
 
@@ -25,7 +26,7 @@ _SPARSE_PIXELS: Final = 256 * 256  # zoom_blur's operator holds some 300 bytes a
 
 def gaussian_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Blur with a Gaussian of the given deviation in pixels, edge pixels repeated."""
-    return quantize(_blurred(_planes(images), parameters[0]))
+    return blur_levels(images.contiguous(), parameters[0])
 
 
 def defocus_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
@@ -54,7 +55,7 @@ def glass_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     may itself have been replaced earlier in the scan.
     """
     sigma, reach, iterations = parameters[0], int(parameters[1]), int(parameters[2])
-    values = _blurred(_planes(images), sigma).floor_()
+    values = blur_levels(images.contiguous(), sigma)
     count, channels, height, width = values.shape
     shape = iterations, height - 2 * reach, width - 2 * reach
     right, down = draws.offsets(reach, shape)
@@ -65,7 +66,7 @@ def glass_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     planes = values.transpose(0, 1).reshape(channels, -1)
     moved = torch.stack([plane.index_select(0, origin) for plane in planes])
     moved = moved.view(channels, count, height, width).transpose(0, 1)
-    return quantize(_blurred(moved, sigma))
+    return blur_levels(moved.contiguous(), sigma)
 
 
 def motion_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
@@ -121,26 +122,6 @@ def _planes(images: Tensor) -> Tensor:
 
 def _truncate(values: Tensor) -> Tensor:
     return quantize(values.add_(_EPSILON))
-
-
-def _blurred(values: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, ready for truncation: white areas go the way they go in the published script."""
-    return _filters.gaussian_blur(values, sigma).add_(_EPSILON if _white_stays(sigma) else -_EPSILON)
-
-
-@lru_cache(maxsize=32)
-def _white_stays(sigma: float) -> bool:
-    """Whether a white area stays white in SciPy's float64 blur, added up in its order, and truncation."""
-    radius = int(4.0 * sigma + 0.5)
-    weights = np.exp(-0.5 / sigma**2 * np.arange(-radius, radius + 1) ** 2)
-    weights /= weights.sum()
-    white = 1.0
-    for _ in range(2):
-        total = white * weights[radius]
-        for weight in weights[:radius]:
-            total += (white + white) * weight
-        white = total
-    return bool(white >= 1)
 
 
 def _correlate(values: Tensor, kernel: Tensor) -> Tensor:

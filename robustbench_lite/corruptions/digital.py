@@ -1,4 +1,4 @@
-"""Digital corruptions: contrast, elastic transform, pixelate, JPEG compression, and saturate."""
+"""Digital corruptions: contrast, pixelate, JPEG compression, and saturate."""
 
 from __future__ import annotations
 
@@ -14,49 +14,70 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
-from robustbench_lite.corruptions import _filters
 from robustbench_lite.corruptions._filters import quantize
+from robustbench_lite.corruptions._hsv import change_hsv
+from robustbench_lite.corruptions.elastic import elastic_transform as elastic_transform
 from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.severity import Parameters
 
 _EPSILON: Final = 2.0**-13  # above float32 rounding: a whole number stays whole when truncated
+_MEAN_ERROR: Final = 1e-7  # levels; more than any order of summation moves a mean
 _PILLOW_PIXELS: Final = 96 * 96  # on a CPU, larger images shrink faster in Pillow
 _RESIZE_BITS: Final = 22  # Pillow's fixed point for 8-bit resampling
 
 
 def contrast(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Pull every channel towards its mean over the image: (x - mean) * factor + mean."""
+    """Pull every channel towards its mean over the image: (x - mean) * factor + mean.
+
+    A channel's result depends on the clean level and the mean alone, so 256 levels are computed in float64 in
+    NumPy's order of operations. The image goes through an expression in float32 where that gives the same
+    256 levels, and through the table elsewhere.
+    """
     factor = parameters[0]
+    on_host = images.device.type == "cpu"
     count, channels, height, width = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(count, height, width * channels)
-    sums = rows.sum(dim=1, dtype=torch.int32).view(count, width, channels).sum(dim=1, keepdim=True)
-    offset = (sums.to(torch.float64) * ((1 - factor) / (height * width)) + _EPSILON).to(torch.float32)
+    sums = rows.sum(dim=1, dtype=torch.int32).view(count, width, channels).sum(dim=1)
+    mean = sums.to(torch.float64).div_(255 * height * width)
+    exact = _contrast_levels(mean, factor)
+    if on_host:
+        unsure = exact.frac().sub_(0.5).abs_().amax((1, 2)) > 0.5 - _MEAN_ERROR
+        for place in unsure.nonzero().flatten().tolist():
+            exact[place] = _contrast_levels(_numpy_mean(images[place : place + 1]), factor)[0]
+    table = exact.to(torch.int16).to(torch.uint8)
+    offset = mean.mul_(255 * (1 - factor)).add_(_EPSILON).to(torch.float32)[:, None]
+    level = torch.arange(256, dtype=torch.float32, device=images.device)[:, None]
+    if not on_host or not torch.equal(quantize(torch.add(offset, level, alpha=factor)).transpose(1, 2), table):
+        places = torch.arange(count * channels, dtype=torch.int32, device=images.device).mul_(256)
+        places = places.view(count, channels, 1, 1) + images
+        return table.flatten().index_select(0, places.flatten()).view(images.shape)
     offset = offset.expand(-1, width, -1).reshape(count, 1, -1)
     # A whole row of every channel's offset, because broadcasting over the innermost dimension is slow.
     changed = torch.add(offset, rows.to(torch.float32), alpha=factor)
     return quantize(changed).view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
-def saturate(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Scale and shift the HSV saturation; grey pixels, whose hue counts as red, turn red where it is shifted.
+def _contrast_levels(mean: Tensor, factor: float) -> Tensor:
+    """The result, not yet truncated, for each clean level: float64 (N, C, 256) from the means (N, C)."""
+    level = torch.arange(256, dtype=torch.float64, device=mean.device).div_(255)
+    centre = mean[..., None]
+    return level.sub(centre).mul_(factor).add_(centre).clamp_(0, 1).mul_(255)
 
-    In closed form: with v and m the largest and smallest channel, s = (v - m) / v becomes s' and a channel
-    becomes v - (v - channel) * s' / s.
+
+def _numpy_mean(image: Tensor) -> Tensor:
+    """The means of an image's channels in NumPy's order of summation, float64 (1, 3), on the CPU.
+
+    A channel of one level has a mean that the order of summation moves across a whole number.
     """
+    unit = np.ascontiguousarray(image[0].permute(1, 2, 0).numpy()) / 255.0
+    return torch.from_numpy(unit.mean(axis=(0, 1)))[None]
+
+
+def saturate(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
+    """Scale and shift the HSV saturation; grey pixels, whose hue counts as red, turn red where it is shifted."""
     factor, shift = parameters
-    values = images.to(torch.float32, memory_format=torch.contiguous_format)
-    red, green, blue = values.unbind(1)
-    high = torch.maximum(torch.maximum(red, green), blue)
-    delta = torch.minimum(torch.minimum(red, green), blue).neg_().add_(high)
-    # 1 / s; where all channels are equal any finite number does, because v - channel is 0.
-    inverse = high / delta.clamp(min=1)
-    ratio = torch.minimum(inverse * shift + factor, inverse) if shift else inverse.clamp_(max=factor)
-    changed = values.neg_().add_(high[:, None]).mul_(ratio[:, None]).neg_().add_(high[:, None])
-    if shift:
-        changed[:, 1:] -= delta.clamp_(max=1).neg_().add_(1).mul_(high).mul_(shift)[:, None]
-    return quantize(changed.add_(_EPSILON))
+    return change_hsv(images, scale_saturation=factor, shift_saturation=shift)
 
 
 def pixelate(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
@@ -103,56 +124,6 @@ def jpeg_round_trip(images: Tensor, quality: int, threads: int | None = None) ->
         for place in range(len(arrays)):
             recode(place)
     return torch.from_numpy(result).to(images.device).permute(0, 3, 1, 2)
-
-
-def elastic_transform(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Move three corners at random (an affine map), then every pixel by a smooth random field."""
-    alpha, sigma, affine = parameters
-    height, width = images.shape[2:]
-    corners = draws.few(-affine, affine, (3, 2))
-    fields = [draws.symmetric((height, width)) for _ in range(2)]
-    values = images.to(torch.float32, memory_format=torch.contiguous_format)
-    grid = torch.empty(len(values), height, width, 2, device=images.device)
-    by_column, by_row = (
-        torch.from_numpy(term).to(images.device) for term in _affine_source(corners, height, width)
-    )
-    for axis in range(2):
-        torch.add(by_column[:, axis, None, :], by_row[:, axis, :, None], out=grid[..., axis])
-    values = functional.grid_sample(values, grid, "bilinear", "reflection", align_corners=True)
-    if alpha:
-        smooth = _filters.gaussian_blur(torch.stack(fields, 1), sigma, truncate=3, mode="reflect")
-        for axis, size in enumerate((width, height)):
-            # grid_sample's own unit: the image's outer edges, about which it mirrors here, are at -1 and 1.
-            place = torch.arange(1, 2 * size, 2, dtype=torch.float32, device=images.device).div_(size).sub_(1)
-            place = place if axis == 0 else place[:, None]
-            torch.add(place, smooth[:, axis], alpha=2 * alpha / size, out=grid[..., axis])
-        values = functional.grid_sample(values, grid, "bilinear", "reflection", align_corners=False)
-    return quantize(values.add_(_EPSILON))
-
-
-def _affine_source(
-    moves: NDArray[np.float64], height: int, width: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each pixel of the affinely moved image comes from, with the outer pixels' centres at -1 and 1.
-
-    The map takes three corners of a square about the centre, (x, y) = (+, +), (+, -) and (-, -) from it, to
-    places moved by `moves` (N, 3, 2).
-
-    Returns:
-        The terms of x and y (axis 1) that depend on the column (N, 2, W) and on the row (N, 2, H).
-    """
-    reach = min(height, width) // 3
-    centre = np.array([width // 2, height // 2])
-    moved = moves.astype(np.float32) + (centre + reach * np.array([[1, 1], [1, -1], [-1, -1]]))
-    sides = moved[:, :2] - moved[:, 1:]  # (0, 2 reach) and (2 reach, 0) before the move
-    area = sides[:, 1, 0] * sides[:, 0, 1] - sides[:, 1, 1] * sides[:, 0, 0]
-    # The inverse of the matrix whose columns are the moved sides over their length.
-    slopes = sides[:, :, ::-1] * np.array([[1, -1], [-1, 1]]) * (2 * reach / area)[:, None, None]
-    start = centre + reach - (slopes * moved[:, :1]).sum(axis=2)
-    scale = 2 / (np.array([width, height]) - 1)
-    slopes, start = slopes * scale[:, None], start * scale - 1
-    by_column = slopes[:, :, :1] * np.arange(width) + start[:, :, None]
-    return by_column.astype(np.float32), (slopes[:, :, 1:] * np.arange(height)).astype(np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -29,14 +29,14 @@ _COLUMN_BITS: Final = 24  # a column of an alias table holds 2**24 of the 2**32 
 def gaussian_noise(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Add normal noise of one deviation to every value: x + N(0, sigma)."""
     if isinstance(draws, RecordedDraws):
-        return quantize(images + _replayed(draws, images) * 255)
+        return quantize((images.to(torch.float64) / 255 + _replayed(draws, images)) * 255)
     return _sample(images, draws, _gaussian_cdf, parameters)
 
 
 def shot_noise(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Replace every value by a photon count: Poisson(x * rate) / rate."""
     if isinstance(draws, RecordedDraws):
-        return quantize((_replayed(draws, images).to(torch.float64) / parameters[0]).clamp(0, 1) * 255)
+        return quantize(_replayed(draws, images) / parameters[0] * 255)
     return _sample(images, draws, _shot_cdf, parameters)
 
 
@@ -44,22 +44,23 @@ def impulse_noise(images: Tensor, parameters: Parameters, draws: Draws) -> Tenso
     """Replace a share of all values, each channel on its own, half by 1 and half by 0."""
     if isinstance(draws, RecordedDraws):
         replaced = _replayed(draws, images) <= parameters[0]
-        salt = (_replayed(draws, images) <= 0.5) * 255.0
-        return quantize(torch.where(replaced, salt, images))
+        salt = (_replayed(draws, images) <= 0.5).to(torch.uint8) * 255
+        return torch.where(replaced, salt, images)
     return _sample(images, draws, _impulse_cdf, parameters)
 
 
 def speckle_noise(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Add normal noise in proportion to the value: x + x * N(0, sigma)."""
     if isinstance(draws, RecordedDraws):
-        return quantize(images + images * _replayed(draws, images))
+        clean = images.to(torch.float64) / 255
+        return quantize((clean + clean * _replayed(draws, images)) * 255)
     return _sample(images, draws, _speckle_cdf, parameters)
 
 
 def _replayed(draws: RecordedDraws, images: Tensor) -> Tensor:
     """The next recorded array, which the published scripts draw as (H, W, 3)."""
     _, channels, height, width = images.shape
-    return draws.take((height, width, channels), torch.float32).permute(0, 3, 1, 2)
+    return draws.take((height, width, channels), torch.float64).permute(0, 3, 1, 2)
 
 
 def _sample(

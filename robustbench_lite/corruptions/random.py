@@ -32,7 +32,8 @@ Window = tuple[slice, slice]
 class Draws(Protocol):
     """What a kernel may ask for: one array per image, images first.
 
-    A kernel asks in a fixed order, with shapes that depend on its parameters and the image size alone.
+    A kernel asks in a fixed order, with shapes that depend on its parameters and the image size alone. Draws
+    of our own are float32 unless a kernel asks for float64; recorded draws keep the float64 of their arrays.
     """
 
     def part(self, start: int, stop: int) -> Draws:
@@ -41,15 +42,15 @@ class Draws(Protocol):
     def uniform(
         self, low: float, high: float, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32
     ) -> Tensor:
-        """Uniform on [low, high), shape (N, *shape)."""
+        """Uniform values on [low, high), shape (N, *shape)."""
 
     def uniforms(self, bounds: Sequence[float], shapes: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Arrays in a row: uniform float32 values on [-bound, bound), shape (N, *shape), for each pair."""
+        """Arrays in a row: uniform values on [-bound, bound), shape (N, *shape), for each pair."""
 
     def normal(
         self, mean: float, deviation: float, shape: Sequence[int] = (), window: Window | None = None
     ) -> Tensor:
-        """Normal float32 values, shape (N, *shape), or the window of them that the kernel reads."""
+        """Normal values, shape (N, *shape), or the window of them that the kernel reads."""
 
     def integers(self, low: int, high: int | Tensor, shape: Sequence[int] = ()) -> Tensor:
         """Uniform integers low <= i < high as int64, shape (N, *shape); high may be a tensor (N,)."""
@@ -58,7 +59,7 @@ class Draws(Protocol):
         """Two uniform integers -reach <= i < reach a place as int32, (N, *shape) each; reach at most 128."""
 
     def symmetric(self, shape: Sequence[int]) -> Tensor:
-        """Uniform float32 values on (-1, 1) in steps of 2**-15, (N, *shape): for fields to be smoothed."""
+        """Uniform values on (-1, 1), (N, *shape): for fields to be smoothed."""
 
     def few(self, low: float, high: float, shape: Sequence[int]) -> NDArray[np.float64]:
         """Uniform values on [low, high) on the host, (N, *shape): for a handful of numbers an image."""
@@ -206,17 +207,17 @@ class RecordedDraws:
         self, low: float, high: float, shape: Sequence[int] = (), dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """The next recorded values, which came from a uniform distribution on [low, high)."""
-        return self.take(shape, dtype)
+        return self.take(shape, torch.float64)
 
     def uniforms(self, bounds: Sequence[float], shapes: Sequence[Sequence[int]]) -> list[Tensor]:
         """The next recorded arrays, which came from uniform distributions."""
-        return [self.take(shape, torch.float32) for shape in shapes]
+        return [self.take(shape, torch.float64) for shape in shapes]
 
     def normal(
         self, mean: float, deviation: float, shape: Sequence[int] = (), window: Window | None = None
     ) -> Tensor:
         """The next recorded values, which came from a normal distribution."""
-        values = self.take(shape, torch.float32)
+        values = self.take(shape, torch.float64)
         return values if window is None else values[:, window[0], window[1]]
 
     def integers(self, low: int, high: int | Tensor, shape: Sequence[int] = ()) -> Tensor:
@@ -234,7 +235,7 @@ class RecordedDraws:
 
     def symmetric(self, shape: Sequence[int]) -> Tensor:
         """The next recorded values, which came from a uniform distribution on [-1, 1)."""
-        return self.take(shape, torch.float32)
+        return self.take(shape, torch.float64)
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustbench_lite.corruptions._filters import motion_blur, quantize, zoom_samples
+from robustbench_lite.corruptions._hsv import change_hsv
 from robustbench_lite.corruptions.frost import crop_photographs, find_photographs
 from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.severity import Parameters
@@ -43,7 +44,7 @@ def snow_flakes(
         Whole numbers in 0..255 as float32 (N, 1, H, W).
     """
     window = [_zoomed_part(length, zoom) for length in size]
-    layer = draws.normal(mean, deviation, tuple(size), window=(window[0], window[1]))
+    layer = draws.normal(mean, deviation, tuple(size), window=(window[0], window[1])).to(torch.float64)
     for dim, length in ((1, size[0]), (2, size[1])):
         low, weight = zoom_samples(length, zoom)
         low = (low - window[dim - 1].start).to(layer.device)
@@ -52,7 +53,7 @@ def snow_flakes(
         lower = layer.index_select(dim, low)
         upper = layer.index_select(dim, (low + 1).clamp_(max=layer.shape[dim] - 1))
         layer = lower + upper.sub_(lower).mul_(weight)
-    return F.threshold(layer, threshold, 0.0).clamp_(0, 1).mul_(255).floor_()[:, None]
+    return F.threshold(layer, threshold, 0.0).clamp_(0, 1).mul_(255).floor_().to(torch.float32)[:, None]
 
 
 def _zoomed_part(length: int, zoom: float) -> slice:
@@ -70,18 +71,29 @@ def whiten(images: Tensor, blend: float) -> Tensor:
         blend: weight of the image itself.
 
     Returns:
-        Values on the scale 0..255, float32 (N, 3, H, W).
+        Values in [0, 1], float32 (N, 3, H, W), rounded as the published scripts round them.
     """
     pixels = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
     red, green, blue = pixels.unbind(1)
-    grey = (red * 0.299).add_(green * 0.587).add_(blue * 0.114).mul_(1.5).add_(0.5)
+    # OpenCV's order; torch fuses these products and sums, as OpenCV does where the processor can.
+    grey = (green * 0.587).add_(red, alpha=0.299).add_(blue, alpha=0.114).mul_(1.5).add_(0.5)
     white = torch.maximum(pixels, grey[:, None])
-    return pixels.mul_(blend).add_(white.mul_(1 - blend)).mul_(255)
+    return pixels.mul_(blend).add_(white.mul_(1 - blend))
 
 
 def snow_over(scene: Tensor, flakes: Tensor) -> Tensor:
-    """Add flakes (N, 1, H, W) to a scene, and the same flakes turned by 180 degrees; uint8."""
-    return quantize(scene + (flakes + flakes.flip(2, 3)))
+    """Add flakes to a scene, and the same flakes turned by 180 degrees.
+
+    Args:
+        scene: values in [0, 1], float32 (N, 3, H, W).
+        flakes: whole numbers in 0..255, float32 (N, 1, H, W).
+
+    Returns:
+        uint8 (N, 3, H, W).
+    """
+    layer = flakes.to(torch.float64).div_(255)
+    total = scene.to(torch.float64).add_(layer).add_(layer.flip(2, 3)).mul_(255)
+    return total.to(torch.int16).clamp_(max=255).to(torch.uint8)
 
 
 def frost(
@@ -128,21 +140,24 @@ def fog(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """
     amount, decay = parameters
     height, width = images.shape[-2:]
-    corner = torch.zeros(len(images), 1, 1, device=images.device)
+    corner = torch.zeros(len(images), 1, 1, dtype=torch.float64, device=images.device)
     side = 1 << (max(height, width) - 1).bit_length()
     plasma = _plasma(draws, corner, side, decay)[:, None, :height, :width]
-    brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float32).div_(255)
-    scale = brightest / (brightest + amount)
-    values = images.to(torch.float32, memory_format=torch.contiguous_format)
-    return quantize(values.mul_(scale).add_(plasma * (scale * (255 * amount))))
+    values = images.to(torch.float64, memory_format=torch.contiguous_format).div_(255)
+    brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float64).div_(255)
+    foggy = values.add_(plasma.mul(amount)).mul_(brightest).div_(brightest + amount)
+    return foggy.mul_(255).to(torch.int16).to(torch.uint8)
 
 
 def _plasma(draws: Draws, corner: Tensor, side: int, decay: float) -> Tensor:
-    """Diamond-square maps (N, side, side) on a torus, scaled to [0, 1], from one corner each (N, 1, 1)."""
+    """Diamond-square maps (N, side, side) on a torus, scaled to [0, 1], from one corner each (N, 1, 1).
+
+    Every sum has the order of the published script.
+    """
     steps = range(side.bit_length() - 1)
     wibbles = [100 / decay**step for step in steps for _ in range(3)]
     arrays = draws.uniforms(wibbles, [(1 << step, 1 << step) for step in steps for _ in range(3)])
-    noises = [array.mul_(wibble) for array, wibble in zip(arrays, wibbles, strict=True)]
+    noises = [array.to(corner.dtype).mul_(wibble) for array, wibble in zip(arrays, wibbles, strict=True)]
     for step in steps:
         centre, top, left = noises[3 * step : 3 * step + 3]
         right, below = corner + corner.roll(-1, 2), corner + corner.roll(-1, 1)
@@ -157,33 +172,8 @@ def _plasma(draws: Draws, corner: Tensor, side: int, decay: float) -> Tensor:
 
 
 def brightness(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Raise the HSV value, clipped to 1, and keep hue and saturation.
-
-    In closed form: the three channels grow by the same factor, which depends on the largest of them alone.
-    Values differ by at most one level from those that went through HSV and back.
+    """Shift the HSV value, clipped to [0, 1], and keep hue and saturation.
 
     Source: `brightness` of make_imagenet_c.py and make_cifar_c.py; HSV as scikit-image defines it.
     """
-    (shift,) = parameters
-    planes = images.contiguous()
-    value = torch.maximum(torch.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
-    factors = _brightness_factors(shift).to(images.device)
-    factor = factors.index_select(0, value.flatten().to(torch.int32)).view(value.shape)
-    # A black pixel has no colour to scale, and takes the grey of the shift.
-    grey = (value == 0).to(torch.float32).mul_(255 * shift)
-    return quantize(planes.to(torch.float32).mul_(factor[:, None]).add_(grey[:, None]))
-
-
-@functools.cache
-def _brightness_factors(shift: float) -> Tensor:
-    """The factor of a pixel whose largest channel is v, for v = 0..255, nudged to the published rounding."""
-    start = np.arange(256, dtype=np.float32)
-    target = np.clip(np.arange(256) / 255 + shift, 0, 1) * 255
-    target[0], start[0] = 0, 1
-    factor = (target / start).astype(np.float32)
-    while True:
-        missed = np.floor(target) - np.floor(factor * start)
-        if not missed.any():
-            return torch.from_numpy(factor)
-        aim = np.where(missed > 0, np.inf, np.where(missed < 0, -np.inf, factor)).astype(np.float32)
-        factor = np.nextafter(factor, aim)
+    return change_hsv(images, shift_value=parameters[0])

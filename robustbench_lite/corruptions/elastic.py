@@ -1,0 +1,142 @@
+"""The elastic transform: an affine map, then a smooth displacement of every pixel.
+
+Both steps read between pixels, and their rounding decides what truncation makes of a value. The affine map is
+float32, as OpenCV computes it, and the displacement float64 with a float32 result, as SciPy computes it.
+
+Source: `elastic_transform` of make_imagenet_c.py and make_cifar_c.py (hendrycks/robustness,
+ImageNet-C/create_c); cv2.warpAffine of OpenCV 5 and scipy.ndimage.map_coordinates of order 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robustbench_lite.corruptions._filters import quantize
+from robustbench_lite.corruptions._gaussian import smooth_field
+from robustbench_lite.corruptions._rounding import unsure
+from robustbench_lite.corruptions.random import Draws
+from robustbench_lite.corruptions.severity import Parameters
+
+_ERROR = 8 * 255 * 2.0**-24  # levels; four float32 operations on values up to 1, and the scale to 255
+
+
+def elastic_transform(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
+    """Move three corners at random (an affine map), then every pixel by a smooth random field."""
+    alpha, sigma, affine = parameters
+    size = images.shape[2], images.shape[3]
+    corners = draws.few(-affine, affine, (3, 2))
+    fields = torch.stack([draws.symmetric(size) for _ in range(2)], 1)
+    planes = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    planes = _warp_affine(planes, torch.from_numpy(_inverse_matrices(corners, *size)).to(images.device))
+    if not alpha:
+        return quantize(planes.mul_(255))
+    moves = smooth_field(fields.to(torch.float64), sigma, truncate=3).mul_(alpha).to(torch.float32)
+    return _displace(planes, moves[:, 0], moves[:, 1])
+
+
+def _inverse_matrices(moves: NDArray[np.float64], height: int, width: int) -> NDArray[np.float32]:
+    """Where each pixel of the affinely moved image comes from: x and y as rows of (N, 2, 3), in pixels.
+
+    The map takes three corners of a square about the centre, (x, y) = (+, +), (+, -) and (-, -) from it, to
+    places moved by `moves` (N, 3, 2). It is inverted as OpenCV inverts it.
+    """
+    reach = min(height, width) // 3
+    start = np.array([width // 2, height // 2]) + reach * np.array([[1, 1], [1, -1], [-1, -1]])
+    moved = (start.astype(np.float32) + moves.astype(np.float32)).astype(np.float64)
+    a, d = ((moved[:, 1] - moved[:, 2]) / (2 * reach)).T
+    b, e = ((moved[:, 0] - moved[:, 1]) / (2 * reach)).T
+    x, y = start[0]
+    c, f = moved[:, 0, 0] - a * x - b * y, moved[:, 0, 1] - d * x - e * y
+    scale = 1 / (a * e - b * d)
+    a, b, d, e = e * scale, -b * scale, -d * scale, a * scale
+    inverse = np.stack([a, b, -a * c - b * f, d, e, -d * c - e * f], axis=1)
+    return inverse.reshape(-1, 2, 3).astype(np.float32)
+
+
+def _warp_affine(planes: Tensor, matrices: Tensor) -> Tensor:
+    """Read planes (N, 3, H, W) at affine positions; the border mirrors about the edge pixel's centre.
+
+    `torch.addcmul` rounds once, as OpenCV's fused operations do.
+    """
+    height, width = planes.shape[-2:]
+    right = torch.arange(width, dtype=torch.float32, device=planes.device)
+    down = torch.arange(height, dtype=torch.float32, device=planes.device)[:, None]
+    x, y = (
+        torch.addcmul(down * matrix[:, 1] + matrix[:, 2], right, matrix[:, 0])
+        for matrix in matrices[..., None, None].unbind(1)
+    )
+    left, top = x.floor(), y.floor()
+    across, along = x.sub_(left)[:, None], y.sub_(top)[:, None]
+    columns = [_mirror_pixel(left.to(torch.int32) + step, width) for step in (0, 1)]
+    rows = [_mirror_pixel(top.to(torch.int32) + step, height).mul_(width) for step in (0, 1)]
+    edges = []
+    for row in rows:
+        first, second = (_pick(planes, row + column) for column in columns)
+        edges.append(torch.addcmul(first, second.sub_(first), across))
+    return torch.addcmul(edges[0], edges[1].sub_(edges[0]), along)
+
+
+def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Read planes (N, 3, H, W) at places moved by float32 fields (N, H, W); truncated to uint8.
+
+    The border mirrors about the outer edge of the edge pixel.
+    """
+    height, width = planes.shape[-2:]
+    left, top = across.floor(), down.floor()
+    right = torch.arange(width, dtype=torch.int32, device=planes.device)
+    below = torch.arange(height, dtype=torch.int32, device=planes.device)[:, None]
+    columns = [_mirror_edge(left.to(torch.int32) + right + step, width) for step in (0, 1)]
+    rows = [_mirror_edge(top.to(torch.int32) + below + step, height).mul_(width) for step in (0, 1)]
+    corners = [row + column for row in rows for column in columns]
+    across, down = across - left, down - top  # exact: the fields' own fractions
+    if planes.device.type != "cpu":
+        read = [_pick(planes, corner).to(torch.float64) for corner in corners]
+        return _published(*read, across[:, None].to(torch.float64), down[:, None].to(torch.float64))
+    edges = []
+    for first, second in (corners[:2], corners[2:]):
+        value = _pick(planes, first)
+        edges.append(torch.addcmul(value, _pick(planes, second).sub_(value), across[:, None]))
+    values = torch.addcmul(edges[0], edges[1].sub_(edges[0]), down[:, None]).mul_(255)
+    levels, places = unsure(values, _ERROR)
+    if len(places):
+        plane, place = places // (height * width), places % (height * width)
+        place += plane // 3 * (height * width)  # of the image's maps, which its three channels share
+        offset = plane * (height * width)
+        read = [planes.view(-1)[offset + corner.view(-1)[place]].to(torch.float64) for corner in corners]
+        fractions = (move.view(-1)[place].to(torch.float64) for move in (across, down))
+        levels.view(-1)[places] = _published(*read, *fractions)
+    return levels
+
+
+def _published(
+    first: Tensor, second: Tensor, third: Tensor, fourth: Tensor, across: Tensor, down: Tensor
+) -> Tensor:
+    """The bilinear value of four pixels in float64, added up as SciPy does, stored in float32, truncated."""
+    left, top = 1 - across, 1 - down
+    total = first.mul_(top).mul_(left).add_(second.mul_(top).mul_(across))
+    total.add_(third.mul_(down).mul_(left)).add_(fourth.mul_(down).mul_(across))
+    return quantize(total.to(torch.float32).mul_(255))
+
+
+def _pick(planes: Tensor, index: Tensor) -> Tensor:
+    """The values of (N, C, H, W) at places (N, H, W) of the flattened plane, the same in each channel."""
+    picked = torch.empty_like(planes)
+    for image, places, target in zip(planes.flatten(2), index.flatten(1), picked.flatten(2), strict=True):
+        for plane, result in zip(image, target, strict=True):
+            torch.index_select(plane, 0, places, out=result)
+    return picked
+
+
+def _mirror_pixel(index: Tensor, size: int) -> Tensor:
+    """Indices within one period outside 0..size - 1, mirrored about the centres of the edge pixels."""
+    last = size - 1
+    return index.abs_().sub_(last).abs_().neg_().add_(last).abs_().clamp_(max=last)
+
+
+def _mirror_edge(index: Tensor, size: int) -> Tensor:
+    """Indices of any size, mirrored about the outer edges of the edge pixels."""
+    period = index.remainder_(2 * size)
+    return torch.minimum(period, 2 * size - 1 - period)
