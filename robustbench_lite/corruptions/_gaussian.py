@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robustbench_lite.corruptions._rounding import unsure, varied
+from robustbench_lite.corruptions._rounding import one_level, unsure
 
 _MATRIX_SHARE: Final = 8  # a Gaussian reaching further than this share of the image is a matrix product
 _SPARSE_COST: Final = 4  # of a value computed alone, in comparison with one among all
@@ -48,6 +48,16 @@ def gaussian_blur(values: Tensor, sigma: float, truncate: float = 4.0) -> Tensor
         return values
     for dim in (-2, -1):
         values = correlate(_repeat_edges(values, dim, radius), weights, dim)
+    return values
+
+
+def gaussian_blur_float32(values: Tensor, sigma: float) -> Tensor:
+    """Blur a float32 tensor as SciPy does: it adds up in float64 and stores each direction's result in float32."""
+    weights = gaussian_weights(sigma)
+    radius = len(weights) - 1
+    for dim in (-2, -1):
+        padded = _repeat_edges(values, dim, radius).to(torch.float64)
+        values = correlate(padded, weights, dim).to(torch.float32)
     return values
 
 
@@ -147,8 +157,12 @@ def _blur_some(planes: Tensor, places: Tensor, weights: tuple[float, ...]) -> Te
 
 def _settle_flat(planes: Tensor, levels: Tensor, places: Tensor, weights: tuple[float, ...]) -> Tensor:
     """Write the result where the kernel sees one level alone, and return the other places."""
+    height, width = planes.shape[-2:]
     reach = len(weights) - 1
-    flat = varied(planes, reach, reach, reach, reach).reshape(-1)[places] == 0
+    row, column = places // width % height, places % width
+    rows = (row - reach).clamp_(min=0), (row + reach).clamp_(max=height - 1)
+    columns = (column - reach).clamp_(min=0), (column + reach).clamp_(max=width - 1)
+    flat = one_level(planes, places, rows, columns)
     level = planes.view(-1)[places[flat]]
     levels.view(-1)[places[flat]] = _flat_levels(weights)[level.to(torch.int64)]
     return places[~flat]

@@ -3,7 +3,7 @@
 A published script truncates float64 values. Float32 gives the same level wherever the value is farther from a
 whole number than float32 errs. `unsure` finds the few other values, which a kernel computes again in float64
 with the published order of operations. Flat regions are different: there every value is close to a whole
-number. `varied` tells them apart, because their 256 possible results fit in a table.
+number. `one_level` finds them, because their 256 possible results fit in a table.
 
 These functions run on a CPU; on other devices kernels compute all values in float64.
 """
@@ -24,47 +24,62 @@ def quantize(values: Tensor) -> Tensor:
 
 
 def unsure(values: Tensor, error: float) -> tuple[Tensor, Tensor]:
-    """Truncate values, and find those that may belong to another level.
+    """Clip and truncate values, and find those that may belong to another level.
 
     Args:
-        values: float32 tensor of any shape, within [0, 255] up to the error; overwritten.
+        values: float32 tensor of any shape, at least 0 up to the error, at most 2**15 - 1; overwritten.
         error: how far a value may be from the exact one.
 
     Returns:
         The levels, contiguous uint8, and the places of the unsure ones in the flattened tensor (int64).
     """
-    low = values.sub(error).to(torch.int16)  # towards 0
-    high = values.add_(error).to(torch.int16)
+    low = values.sub(error).to(torch.int16).clamp_(max=255)
+    high = values.add_(error).to(torch.int16).clamp_(max=255)
     places = np.flatnonzero(np.not_equal(low.numpy(), high.numpy()))
     return low.to(torch.uint8), torch.from_numpy(places)
 
 
-def varied(planes: Tensor, above: int, below: int, left: int, right: int) -> Tensor:
-    """Where a window around a pixel holds more than one level; pixels outside repeat the border.
+def one_level(planes: Tensor, places: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Tensor:
+    """Whether boxes of pixels hold one level alone.
 
     Args:
         planes: uint8 (..., H, W).
-        above: how many rows above the pixel belong to the window.
-        below: how many rows below it.
-        left: how many columns to its left.
-        right: how many columns to its right.
+        places: a pixel of each box's plane, as an index into the flattened planes (P,).
+        rows: the first and the last row of each box, int64 (P,).
+        columns: the first and the last column of each box, int64 (P,).
 
     Returns:
-        uint8 (..., H, W): 0 where the window has one level. Windows next to an edge may count as varied.
+        bool (P,). A box whose next row or column differs may count as one of several levels.
     """
-    step = torch.zeros_like(planes, memory_format=torch.contiguous_format)
-    step[..., :-1] = torch.ne(planes[..., 1:], planes[..., :-1]).view(torch.uint8)
-    step[..., :-1, :] |= torch.ne(planes[..., 1:, :], planes[..., :-1, :]).view(torch.uint8)
-    step = torch.nn.functional.pad(step, (left, right, above, below))
-    return _any_of_run(_any_of_run(step, -2, above + below + 1), -1, left + right + 1)
+    height, width = planes.shape[-2:]
+    planes = planes.reshape(-1, height, width)
+    steps = torch.zeros(len(planes), height + 1, width + 1, dtype=torch.uint8)
+    steps[:, 1:, 1:-1] = torch.ne(planes[..., 1:], planes[..., :-1]).view(torch.uint8)
+    steps[:, 1:-1, 1:] |= torch.ne(planes[:, 1:], planes[:, :-1]).view(torch.uint8)
+    total = steps.cumsum(2, dtype=torch.int32).cumsum(1, dtype=torch.int32).view(-1)
+    first = places // (height * width) * ((height + 1) * (width + 1))
+    above, below = first + rows[0] * (width + 1), first + (rows[1] + 1) * (width + 1)
+    left, right = columns[0], columns[1] + 1
+    inside = total[below + right] - total[below + left] - total[above + right] + total[above + left]
+    return inside == 0
 
 
-def _any_of_run(flags: Tensor, dim: int, length: int) -> Tensor:
-    """Bitwise or over runs of this length along a dimension, which gets shorter by length - 1."""
-    done = 1
-    while done < length:
-        shift = min(done, length - done)
-        rest = flags.shape[dim] - shift
-        flags = flags.narrow(dim, 0, rest) | flags.narrow(dim, shift, rest)
-        done += shift
-    return flags
+def bilinear(
+    first: Tensor, second: Tensor, third: Tensor, fourth: Tensor, down: Tensor, across: Tensor
+) -> Tensor:
+    """Interpolate four corners linearly in float64, added up in the order of scipy.ndimage.
+
+    Args:
+        first: the upper left corner.
+        second: the upper right corner.
+        third: the lower left corner.
+        fourth: the lower right corner.
+        down: the weight of the lower corners, in [0, 1].
+        across: the weight of the right corners, in [0, 1].
+    """
+    above, left = 1 - down, 1 - across
+    total = first * above * left
+    total += second * above * across
+    total += third * down * left
+    total += fourth * down * across
+    return total

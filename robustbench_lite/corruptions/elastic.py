@@ -16,7 +16,7 @@ from torch import Tensor
 
 from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._gaussian import smooth_field
-from robustbench_lite.corruptions._rounding import unsure
+from robustbench_lite.corruptions._rounding import bilinear, unsure
 from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.severity import Parameters
 
@@ -93,8 +93,9 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     corners = [row + column for row in rows for column in columns]
     across, down = across - left, down - top  # exact: the fields' own fractions
     if planes.device.type != "cpu":
-        read = [_pick(planes, corner).to(torch.float64) for corner in corners]
-        return _published(*read, across[:, None].to(torch.float64), down[:, None].to(torch.float64))
+        first, second, third, fourth = (_pick(planes, corner).to(torch.float64) for corner in corners)
+        exact = bilinear(first, second, third, fourth, *(move[:, None].to(torch.float64) for move in (down, across)))
+        return quantize(exact.to(torch.float32).mul_(255))
     edges = []
     for first, second in (corners[:2], corners[2:]):
         value = _pick(planes, first)
@@ -105,20 +106,13 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
         plane, place = places // (height * width), places % (height * width)
         place += plane // 3 * (height * width)  # of the image's maps, which its three channels share
         offset = plane * (height * width)
-        read = [planes.view(-1)[offset + corner.view(-1)[place]].to(torch.float64) for corner in corners]
-        fractions = (move.view(-1)[place].to(torch.float64) for move in (across, down))
-        levels.view(-1)[places] = _published(*read, *fractions)
+        first, second, third, fourth = (
+            planes.view(-1)[offset + corner.view(-1)[place]].to(torch.float64) for corner in corners
+        )
+        moves = (move.view(-1)[place].to(torch.float64) for move in (down, across))
+        exact = bilinear(first, second, third, fourth, *moves)
+        levels.view(-1)[places] = quantize(exact.to(torch.float32).mul_(255))
     return levels
-
-
-def _published(
-    first: Tensor, second: Tensor, third: Tensor, fourth: Tensor, across: Tensor, down: Tensor
-) -> Tensor:
-    """The bilinear value of four pixels in float64, added up as SciPy does, stored in float32, truncated."""
-    left, top = 1 - across, 1 - down
-    total = first.mul_(top).mul_(left).add_(second.mul_(top).mul_(across))
-    total.add_(third.mul_(down).mul_(left)).add_(fourth.mul_(down).mul_(across))
-    return quantize(total.to(torch.float32).mul_(255))
 
 
 def _pick(planes: Tensor, index: Tensor) -> Tensor:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from robustbench_lite.corruptions import _filters, _warp, noise, spatter, weather
+from robustbench_lite.corruptions._gaussian import blur_levels
 from robustbench_lite.corruptions._warp import Window
 from robustbench_lite.corruptions.difficulty import SequenceParameters
 from robustbench_lite.corruptions.parameters import Parameters
@@ -66,9 +66,9 @@ def motion_blur(
 ) -> Iterator[Tensor]:
     """A motion blur whose direction turns."""
     frames, radius, sigma, degrees, origin = parameters
-    values = _crop(images, window).to(torch.float32, memory_format=torch.contiguous_format)
+    clean = _crop(images, window).contiguous()
     for frame in range(int(frames)):
-        yield _blurred_along(values, radius, sigma, degrees * (frame - origin)).to(torch.uint8)
+        yield _blurred_along(clean, radius, sigma, degrees * (frame - origin))
 
 
 def _blurred_along(values: Tensor, radius: float, sigma: float, degrees: float) -> Tensor:
@@ -161,35 +161,11 @@ def scale(images: Tensor, window: Window, parameters: SequenceParameters, draws:
 def gaussian_blur(
     images: Tensor, window: Window, parameters: SequenceParameters, draws: Draws
 ) -> Iterator[Tensor]:
-    """A blur that grows, to the bit as SciPy computes it: flat regions are truncated by its rounding."""
+    """A blur that grows."""
     frames, first, growth, truncate = parameters
-    values = _crop(images, window).to(torch.float64, memory_format=torch.contiguous_format).div_(255)
+    clean = _crop(images, window).contiguous()
     for frame in range(int(frames)):
-        blurred = values
-        weights = _gaussian_weights(first + growth * frame, truncate)
-        for dim in (2, 3):
-            blurred = _correlated(blurred, weights, dim)
-        yield blurred.mul(255).to(torch.int16).to(torch.uint8)
-
-
-def _gaussian_weights(sigma: float, truncate: float) -> list[float]:
-    """One side of the normalised kernel, from its centre outwards."""
-    radius = int(truncate * sigma + 0.5)
-    weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
-    half: list[float] = (weights / weights.sum())[radius:].tolist()
-    return half
-
-
-def _correlated(values: Tensor, weights: list[float], dim: int) -> Tensor:
-    """Symmetric correlation, edge values repeated; sums the centre, then pairs from the outermost inwards."""
-    size, radius = values.shape[dim], len(weights) - 1
-    places = torch.arange(-radius, size + radius, device=values.device).clamp_(0, size - 1)
-    padded = values.index_select(dim, places)
-    total = padded.narrow(dim, radius, size) * weights[0]
-    for step in range(radius, 0, -1):
-        pair = padded.narrow(dim, radius - step, size) + padded.narrow(dim, radius + step, size)
-        total += pair.mul_(weights[step])
-    return total
+        yield blur_levels(clean, first + growth * frame, truncate)
 
 
 def spatter_flow(

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustbench_lite.corruptions import _opencv
-from robustbench_lite.corruptions._filters import gaussian_blur, quantize
+from robustbench_lite.corruptions._filters import quantize
+from robustbench_lite.corruptions._gaussian import gaussian_blur, gaussian_blur_float32
 from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.severity import Parameters
 
@@ -71,8 +72,8 @@ def splash(images: Tensor, mask: Tensor, sigma: float) -> Tensor:
         mask: bool (N, H, W).
         sigma: blur of the rim in pixels.
     """
-    cover = gaussian_blur(mask.to(torch.float64), sigma).to(torch.float32)
-    cover = F.threshold(cover, 0.8, 0.0)[:, None]
+    cover = gaussian_blur_float32(mask.to(torch.float32), sigma)[:, None]
+    cover = cover * (cover >= 0.8)
     return quantize(_unit(images).mul_(1 - cover).add_(cover * _colour(_MUD, images)).mul_(255))
 
 

@@ -41,7 +41,7 @@ def snow_flakes(
     """Random flakes: the enlarged centre of a noise layer, 0 below the threshold.
 
     Returns:
-        Whole numbers in 0..255 as float32 (N, 1, H, W).
+        uint8 (N, 1, H, W).
     """
     window = [_zoomed_part(length, zoom) for length in size]
     layer = draws.normal(mean, deviation, tuple(size), window=(window[0], window[1])).to(torch.float64)
@@ -53,7 +53,7 @@ def snow_flakes(
         lower = layer.index_select(dim, low)
         upper = layer.index_select(dim, (low + 1).clamp_(max=layer.shape[dim] - 1))
         layer = lower + upper.sub_(lower).mul_(weight)
-    return F.threshold(layer, threshold, 0.0).clamp_(0, 1).mul_(255).floor_().to(torch.float32)[:, None]
+    return F.threshold(layer, threshold, 0.0).clamp_(0, 1).mul_(255).to(torch.int16).to(torch.uint8)[:, None]
 
 
 def _zoomed_part(length: int, zoom: float) -> slice:
@@ -86,7 +86,7 @@ def snow_over(scene: Tensor, flakes: Tensor) -> Tensor:
 
     Args:
         scene: values in [0, 1], float32 (N, 3, H, W).
-        flakes: whole numbers in 0..255, float32 (N, 1, H, W).
+        flakes: uint8 (N, 1, H, W).
 
     Returns:
         uint8 (N, 3, H, W).

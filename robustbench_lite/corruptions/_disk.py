@@ -1,0 +1,215 @@
+"""Correlation with the defocus disk, to the level that OpenCV's float64 filter gives.
+
+OpenCV filters float64 images through the Fourier transform, with an error below 1e-12 levels. The published
+kernel is float32, and the sum of its weights is not 1: a flat region truncates to its own level or to the one
+below by 1e-9 levels or more. So the kernel has to be OpenCV's to the bit, and the sum accurate, in any order.
+
+Source: `disk` and `defocus_blur` of make_imagenet_c.py and make_cifar_c.py (hendrycks/robustness,
+ImageNet-C/create_c); cv2.GaussianBlur and cv2.filter2D.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from robustbench_lite.corruptions._rounding import one_level, quantize, unsure
+
+_LEAST_WEIGHT: Final = 2.0**-50  # of a kernel's entry: less moves a value by less than float64 resolves
+_DIRECT_TAPS: Final = 25  # a kernel of more different weights goes through the Fourier transform
+_EVEN_TAPS: Final = 128  # so many values add up in an int16
+_TRANSFORM_ERROR: Final = 2.0**-11  # levels; ten times what the float32 transform errs by
+_EVEN_ERROR: Final = 2.0**-10  # levels; far above float32 rounding, and far below 1 / 128
+_CENTRE: Final = 127.5
+_FEW: Final = 512  # so many unsure values are computed again before flat regions are looked for
+_TILE: Final = 1024  # values computed together
+_LANES: Final = 8  # float32 values that OpenCV filters at once where the processor has AVX2
+
+
+def correlate_disk(planes: Tensor, kernel: Tensor) -> Tensor:
+    """Correlate with a symmetric kernel, the border mirrored about the edge pixel's centre, and truncate.
+
+    Args:
+        planes: contiguous uint8 (N, C, H, W), larger than the kernel's reach.
+        kernel: of `disk_kernel`.
+
+    Returns:
+        uint8 (N, C, H, W).
+    """
+    weights = kernel[kernel > _LEAST_WEIGHT]
+    if len(weights) <= _EVEN_TAPS and bool((weights == weights[0]).all()):
+        return _correlate_even(planes, kernel)
+    if len(weights) <= _DIRECT_TAPS or planes.device.type != "cpu":
+        return quantize(_shifted_sum(planes.to(torch.float64), kernel))
+    levels, places = unsure(_transformed(planes, kernel), _TRANSFORM_ERROR)
+    if len(places) > _FEW:
+        places = _settle_flat(planes, levels, places, kernel)
+    for part in places.split(_TILE):
+        levels.view(-1)[part] = _correlate_some(planes, part, kernel)
+    return levels
+
+
+@lru_cache(maxsize=32)
+def disk_kernel(radius: float, alias_sigma: float) -> Tensor:
+    """The defocus kernel as float32, (17, 17) or (2 * radius + 1, 2 * radius + 1) if the radius is above 8.
+
+    Source: `disk` of the published scripts, with the order of OpenCV's operations on processors with AVX2.
+    """
+    reach, side = (8, 3) if radius <= 8 else (int(radius), 5)
+    line = np.arange(-reach, reach + 1)
+    kernel = (line[:, None] ** 2 + line**2 <= radius**2).astype(np.float32)
+    kernel /= kernel.sum()
+    alias = np.exp(-0.5 * (np.arange(side // 2 + 1) / alias_sigma) ** 2)
+    alias = (alias / (2 * alias.sum() - alias[0])).astype(np.float32)
+    kernel = _smoothed(kernel, alias, across=True)
+    return torch.from_numpy(np.ascontiguousarray(_smoothed(kernel.T, alias, across=False).T))
+
+
+def _smoothed(kernel: NDArray[np.float32], alias: NDArray[np.float32], across: bool) -> NDArray[np.float32]:
+    """One pass of cv2.GaussianBlur along the rows, (H, W): `across` the image, or down it if transposed."""
+    centre, size = len(alias) - 1, kernel.shape[1]
+    padded = np.pad(kernel, ((0, 0), (centre, centre)), mode="reflect")
+
+    def pair(step: int) -> NDArray[np.float32]:
+        return padded[:, centre - step :][:, :size] + padded[:, centre + step :][:, :size]
+
+    middle = padded[:, centre : centre + size]
+    if across and centre == 1:
+        fused = _fused(middle, alias[0], pair(1) * alias[1])
+    else:
+        fused = middle * alias[0]
+        for step in range(1, centre + 1):
+            fused = _fused(pair(step), alias[step], fused)
+    plain = middle * alias[0] if not across else padded[:, :size] * alias[centre]
+    for step in range(1, centre + 1 if not across else 2 * centre + 1):
+        if across:
+            plain = plain + padded[:, step : step + size] * alias[abs(step - centre)]
+        else:
+            plain = plain + pair(step) * alias[step]
+    whole = kernel.shape[0 if not across else 1] // _LANES * _LANES
+    rest = slice(whole, None)
+    if across:
+        fused[:, rest] = plain[:, rest]
+    else:
+        fused[rest] = plain[rest]
+    return fused
+
+
+def _fused(values: NDArray[np.float32], factor: np.float32, total: NDArray[np.float32]) -> NDArray[np.float32]:
+    """values * factor + total, rounded once."""
+    return (values.astype(np.float64) * np.float64(factor) + total).astype(np.float32)
+
+
+def _taps(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Row and column offsets of the weights that count (int64), and the weights (float64)."""
+    reach = kernel.shape[0] // 2
+    rows, columns = (kernel > _LEAST_WEIGHT).nonzero().unbind(1)
+    return rows - reach, columns - reach, kernel[rows, columns].to(torch.float64)
+
+
+def _correlate_even(planes: Tensor, kernel: Tensor) -> Tensor:
+    """A kernel of one weight: a sum of whole numbers, which is exact, times the weight."""
+    rows, columns, weights = _taps(kernel)
+    total = _sum_shifts(planes.to(torch.int16), rows, columns).to(torch.float32).mul_(float(weights[0]))
+    # A whole number goes the way the sum of the weights goes; other multiples of the weight are far from it.
+    return quantize(total.add_(_EVEN_ERROR if float(weights.sum()) >= 1 else -_EVEN_ERROR))
+
+
+def _sum_shifts(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The sum of images shifted by these offsets, int16."""
+    margin = int(torch.maximum(rows.abs().max(), columns.abs().max()))
+    padded = _mirror(values, margin)
+    height, width = values.shape[2:]
+    total = torch.zeros_like(values)
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        total += padded[:, :, row + margin :, column + margin :][:, :, :height, :width]
+    return total
+
+
+def _mirror(values: Tensor, margin: int) -> Tensor:
+    """Continue images by a margin, mirrored about the centre of the edge pixels."""
+    for dim in (2, 3):
+        size = values.shape[dim]
+        places = torch.arange(-margin, size + margin, device=values.device).abs_()
+        places = size - 1 - (size - 1 - places).abs_()
+        values = values.index_select(dim, places)
+    return values
+
+
+def _shifted_sum(values: Tensor, kernel: Tensor) -> Tensor:
+    """The correlation as a sum of shifted images, float64."""
+    rows, columns, weights = _taps(kernel)
+    margin = int(torch.maximum(rows.abs().max(), columns.abs().max()))
+    padded = _mirror(values, margin)
+    height, width = values.shape[2:]
+    total = torch.zeros_like(values)
+    for row, column, weight in zip(rows.tolist(), columns.tolist(), weights.tolist(), strict=True):
+        total.add_(padded[:, :, row + margin :, column + margin :][:, :, :height, :width], alpha=weight)
+    return total
+
+
+def _transformed(planes: Tensor, kernel: Tensor) -> Tensor:
+    """The correlation through the Fourier transform, float32."""
+    reach = kernel.shape[0] // 2
+    height, width = planes.shape[2:]
+    shape = _fast_length(height + 2 * reach), _fast_length(width + 2 * reach)
+    spectrum, total = _spectrum(kernel, shape)
+    # Values around 0 err by half as much.
+    padded = functional.pad(planes.to(torch.float32).sub_(_CENTRE), [reach] * 4, mode="reflect")
+    full = torch.fft.irfft2(torch.fft.rfft2(padded, s=shape).mul_(spectrum), s=shape)
+    return full[:, :, reach : reach + height, reach : reach + width] + total * _CENTRE
+
+
+@lru_cache(maxsize=16)
+def _spectrum(kernel: Tensor, shape: tuple[int, int]) -> tuple[Tensor, float]:
+    """The transform of a kernel centred on the origin, real because it is symmetric, and the kernel's sum."""
+    reach = kernel.shape[0] // 2
+    field = torch.zeros(shape, dtype=torch.float64)
+    field[: kernel.shape[0], : kernel.shape[1]] = kernel
+    spectrum = torch.fft.rfft2(field.roll((-reach, -reach), dims=(0, 1))).real
+    return spectrum.to(torch.float32), float(kernel.sum(dtype=torch.float64))
+
+
+def _fast_length(least: int) -> int:
+    """The smallest even length from `least` on whose prime factors are 2, 3 and 5."""
+    length = least + least % 2
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 2
+
+
+def _correlate_some(planes: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
+    """The levels at some places of the flattened planes, in float64."""
+    height, width = planes.shape[2:]
+    rows, columns, weights = _taps(kernel)
+    row = (places // width % height)[:, None].add(rows).abs_()
+    column = (places % width)[:, None].add(columns).abs_()
+    row = height - 1 - (height - 1 - row).abs_()
+    column = width - 1 - (width - 1 - column).abs_()
+    start = places // (height * width) * (height * width)
+    around = planes.view(-1)[start[:, None] + row * width + column].to(torch.float64)
+    return quantize(around @ weights)
+
+
+def _settle_flat(planes: Tensor, levels: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
+    """Write the result where the kernel sees one level alone, and return the other places."""
+    height, width = planes.shape[2:]
+    reach = kernel.shape[0] // 2
+    row, column = places // width % height, places % width
+    rows = (row - reach).clamp_(min=0), (row + reach).clamp_(max=height - 1)
+    columns = (column - reach).clamp_(min=0), (column + reach).clamp_(max=width - 1)
+    flat = one_level(planes, places, rows, columns)
+    level = planes.view(-1)[places[flat]].to(torch.float64)
+    levels.view(-1)[places[flat]] = quantize(level.mul_(kernel.sum(dtype=torch.float64)))
+    return places[~flat]
