@@ -101,8 +101,10 @@ def _smoothed(kernel: NDArray[np.float32], alias: NDArray[np.float32], across: b
     return fused
 
 
-def _fused(values: NDArray[np.float32], factor: np.float32, total: NDArray[np.float32]) -> NDArray[np.float32]:
-    """values * factor + total, rounded once."""
+def _fused(
+    values: NDArray[np.float32], factor: np.float32, total: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Values * factor + total, rounded once."""
     return (values.astype(np.float64) * np.float64(factor) + total).astype(np.float32)
 
 
@@ -162,7 +164,7 @@ def _transformed(planes: Tensor, kernel: Tensor) -> Tensor:
     spectrum, total = _spectrum(kernel, shape)
     # Values around 0 err by half as much.
     padded = functional.pad(planes.to(torch.float32).sub_(_CENTRE), [reach] * 4, mode="reflect")
-    full = torch.fft.irfft2(torch.fft.rfft2(padded, s=shape).mul_(spectrum), s=shape)
+    full: Tensor = torch.fft.irfft2(torch.fft.rfft2(padded, s=shape).mul_(spectrum), s=shape)
     return full[:, :, reach : reach + height, reach : reach + width] + total * _CENTRE
 
 

@@ -50,7 +50,9 @@ def motion_blur(values: Tensor, radius: int, sigma: float, angles: Tensor) -> Te
     if values.device.type != "cpu":
         total = _motion_gather(values.to(torch.float64), weights.tolist(), rows, columns)
         return _by_way_of_16_bits(total)
-    blurred = _motion_shifts(values.to(torch.float32, memory_format=torch.contiguous_format), weights, rows, columns)
+    blurred = _motion_shifts(
+        values.to(torch.float32, memory_format=torch.contiguous_format), weights, rows, columns
+    )
     # floor(round(257 v) / 257) is floor(v + 0.5 / 257), but for ties.
     levels, places = unsure(blurred.add_(0.5 / 257), _MOTION_ERROR)
     if len(places):
@@ -84,7 +86,7 @@ def _motion_shifts(values: Tensor, weights: Tensor, rows: Tensor, columns: Tenso
 
 def _motion_some(values: Tensor, places: Tensor, weights: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """The blurred levels at some places of the flattened batch, in float64."""
-    count, channels, height, width = values.shape
+    channels, height, width = values.shape[1:]
     plane, place = places // (height * width), places % (height * width)
     image = plane // channels
     row = (place // width)[:, None].add(rows[image]).clamp_(0, height - 1)

@@ -52,7 +52,7 @@ def gaussian_blur(values: Tensor, sigma: float, truncate: float = 4.0) -> Tensor
 
 
 def gaussian_blur_float32(values: Tensor, sigma: float) -> Tensor:
-    """Blur a float32 tensor as SciPy does: it adds up in float64 and stores each direction's result in float32."""
+    """Blur a float32 tensor as SciPy does: add up in float64, and store each direction's result in float32."""
     weights = gaussian_weights(sigma)
     radius = len(weights) - 1
     for dim in (-2, -1):
@@ -127,7 +127,9 @@ def blur_levels(planes: Tensor, sigma: float, truncate: float = 4.0) -> Tensor:
         return planes
     if planes.device.type != "cpu" or not _has_exact_convolution():
         return _blur_all(planes, sigma, truncate)
-    levels, places = unsure(_convolve(planes.to(torch.float32), weights), _convolution_error(len(weights) - 1))
+    levels, places = unsure(
+        _convolve(planes.to(torch.float32), weights), _convolution_error(len(weights) - 1)
+    )
     if len(places) > _FEW:
         places = _settle_flat(planes, levels, places, weights)
     if len(places) * len(weights) * _SPARSE_COST > planes.numel():
@@ -195,7 +197,7 @@ def _convolution_error(radius: int) -> float:
 
 def _convolve(values: Tensor, weights: tuple[float, ...]) -> Tensor:
     """The blur of planes (N, C, H, W) in float32, as two depthwise convolutions."""
-    count, channels, height, width = values.shape
+    height, width = values.shape[-2:]
     radius = len(weights) - 1
     kernel = torch.tensor(weights[:0:-1] + weights, dtype=torch.float32)
     planes = values.view(1, -1, height, width)
@@ -204,7 +206,9 @@ def _convolve(values: Tensor, weights: tuple[float, ...]) -> Tensor:
     columns = kernel[:, None].expand(width, 1, -1, 1).contiguous(memory_format=torch.channels_last)
     tall = functional.conv2d(tall.permute(0, 3, 1, 2), columns, groups=width)
     planes = tall.permute(0, 2, 3, 1).reshape(1, -1, height, width)
-    wide = functional.pad(planes, (radius, radius, 0, 0), mode="replicate").view(-1, height, 1, width + 2 * radius)
+    wide = functional.pad(planes, (radius, radius, 0, 0), mode="replicate").view(
+        -1, height, 1, width + 2 * radius
+    )
     blurred = functional.conv2d(wide, kernel.expand(height, 1, 1, -1).contiguous(), groups=height)
     return blurred.reshape(values.shape)
 

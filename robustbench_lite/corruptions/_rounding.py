@@ -39,7 +39,9 @@ def unsure(values: Tensor, error: float) -> tuple[Tensor, Tensor]:
     return low.to(torch.uint8), torch.from_numpy(places)
 
 
-def one_level(planes: Tensor, places: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Tensor:
+def one_level(
+    planes: Tensor, places: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]
+) -> Tensor:
     """Whether boxes of pixels hold one level alone.
 
     Args:

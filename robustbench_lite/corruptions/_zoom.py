@@ -37,7 +37,7 @@ def zoom_blur(images: Tensor, factors: Factors) -> Tensor:
     if images.device.type != "cpu" or height * width > _SPARSE_PIXELS:
         return _mean_all(images, factors)
     operator, error = _operator(height, width, factors)
-    pixels = images.permute(2, 3, 0, 1).reshape(height, width, -1)
+    pixels = images.permute(2, 3, 0, 1).reshape(height, width, -1).contiguous()
     levels, places = unsure(operator @ pixels.view(height * width, -1).to(torch.float32), error)
     if len(places) > _FEW:
         places = _settle_flat(pixels, levels, places, factors)
@@ -127,7 +127,7 @@ def _reach(size: int, factors: Factors) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=64)
 def _samples(size: int, factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the enlargements read along a dimension: two pixels (int64), weight of the second: (Z, size) each."""
+    """Where the enlargements read a line: two pixels (int64) and the weight of the second, (Z, size) each."""
     low, weight = (torch.stack(part) for part in zip(*(zoom_samples(size, f) for f in factors), strict=True))
     return low, (low + 1).clamp_(max=size - 1), weight
 

@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_lite.corruptions import _filters
 from robustbench_lite.corruptions import _disk as disk
+from robustbench_lite.corruptions import _filters
 from robustbench_lite.corruptions import _zoom as zoom
 from robustbench_lite.corruptions._disk import disk_kernel as disk_kernel
 from robustbench_lite.corruptions._filters import below
 from robustbench_lite.corruptions._gaussian import blur_levels
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import Parameters
-
+from robustbench_lite.corruptions.parameters import Parameters
 
 
 def gaussian_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:

@@ -19,7 +19,7 @@ from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._hsv import change_hsv
 from robustbench_lite.corruptions.elastic import elastic_transform as elastic_transform
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import Parameters
+from robustbench_lite.corruptions.parameters import Parameters
 
 _EPSILON: Final = 2.0**-13  # above float32 rounding: a whole number stays whole when truncated
 _MEAN_ERROR: Final = 1e-7  # levels; more than any order of summation moves a mean
@@ -48,7 +48,9 @@ def contrast(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     table = exact.to(torch.int16).to(torch.uint8)
     offset = mean.mul_(255 * (1 - factor)).add_(_EPSILON).to(torch.float32)[:, None]
     level = torch.arange(256, dtype=torch.float32, device=images.device)[:, None]
-    if not on_host or not torch.equal(quantize(torch.add(offset, level, alpha=factor)).transpose(1, 2), table):
+    if not on_host or not torch.equal(
+        quantize(torch.add(offset, level, alpha=factor)).transpose(1, 2), table
+    ):
         places = torch.arange(count * channels, dtype=torch.int32, device=images.device).mul_(256)
         places = places.view(count, channels, 1, 1) + images
         return table.flatten().index_select(0, places.flatten()).view(images.shape)
@@ -75,7 +77,7 @@ def _numpy_mean(image: Tensor) -> Tensor:
 
 
 def saturate(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Scale and shift the HSV saturation; grey pixels, whose hue counts as red, turn red where it is shifted."""
+    """Scale and shift the HSV saturation. A shift turns grey pixels red, because their hue counts as red."""
     factor, shift = parameters
     return change_hsv(images, scale_saturation=factor, shift_saturation=shift)
 

@@ -18,7 +18,7 @@ from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._gaussian import smooth_field
 from robustbench_lite.corruptions._rounding import bilinear, unsure
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import Parameters
+from robustbench_lite.corruptions.parameters import Parameters
 
 _ERROR = 8 * 255 * 2.0**-24  # levels; four float32 operations on values up to 1, and the scale to 255
 
@@ -94,7 +94,9 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     across, down = across - left, down - top  # exact: the fields' own fractions
     if planes.device.type != "cpu":
         first, second, third, fourth = (_pick(planes, corner).to(torch.float64) for corner in corners)
-        exact = bilinear(first, second, third, fourth, *(move[:, None].to(torch.float64) for move in (down, across)))
+        exact = bilinear(
+            first, second, third, fourth, *(move[:, None].to(torch.float64) for move in (down, across))
+        )
         return quantize(exact.to(torch.float32).mul_(255))
     edges = []
     for first, second in (corners[:2], corners[2:]):

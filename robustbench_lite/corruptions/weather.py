@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustbench_lite.corruptions._filters import motion_blur, quantize, zoom_samples
+from robustbench_lite.corruptions._filters import motion_blur, zoom_samples
 from robustbench_lite.corruptions._hsv import change_hsv
 from robustbench_lite.corruptions.frost import crop_photographs, find_photographs
 from robustbench_lite.corruptions.random import Draws
-from robustbench_lite.corruptions.severity import Parameters
+from robustbench_lite.corruptions.parameters import Parameters
 
 
 def snow(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:

@@ -1,8 +1,6 @@
-"""Snow, frost, fog, brightness and spatter against official outputs, plain oracles and their invariants."""
+"""Snow, frost, fog, brightness and spatter: other sizes than the published, and their invariants."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from robustbench_lite.corruptions.frost import find_photographs, load_photograph
 from robustbench_lite.corruptions.random import RecordedDraws
 from robustbench_lite.errors import DataError
 from tests.oracles import weather as oracle
-from tests.oracles.official import redrawn
 
 NAMES = ("snow", "frost", "fog", "spatter", "brightness")
 SIZES = {"imagenet": 224, "cifar": 32}
@@ -29,12 +26,6 @@ def require_photographs(name):
         pytest.skip(str(error))
 
 
-def difference(ours, official):
-    """The largest difference in levels, and the share of values that differ by more than one."""
-    gap = np.abs(ours.astype(int) - official.astype(int))
-    return gap.max(), (gap > 1).mean()
-
-
 def picture(side, seed=0):
     """Smooth areas, edges, noise, greys, black and white."""
     rng = np.random.default_rng(seed)
@@ -47,57 +38,13 @@ def picture(side, seed=0):
     return image.astype(np.uint8)
 
 
-@pytest.mark.parametrize("image", ["bright", "textured"])
-@pytest.mark.parametrize("profile", SIZES)
-@pytest.mark.parametrize("name", ["snow", "frost", "fog", "spatter"])
-def test_fed_the_official_draws_the_kernels_give_the_official_images(shared, name, profile, image):
-    require_photographs(name)
-    official = np.load(shared / f"vectors/{profile}_c_official.npz")
-    meta = json.loads((shared / f"vectors/{profile}_c_official_meta.json").read_text())
-    key = f"stoch_{name}_s3_{image}"
-    clean = official[f"clean_{image}"]
-    arrays = redrawn(name, clean, CORRUPTIONS[name].levels(profile)[2], meta["stochastic"][key])
-
-    ours = corrupt(clean[None], name, 3, profile=profile, draws=RecordedDraws([arrays]))[0]
-
-    assert difference(ours, official[key])[0] <= 1
-    assert (ours != official[key]).mean() < 1e-4
-
-
-@pytest.mark.parametrize("image", ["bright", "dark", "textured"])
-@pytest.mark.parametrize("profile", SIZES)
-def test_brightness_is_within_one_level_of_the_official_images(shared, profile, image):
-    official = np.load(shared / f"vectors/{profile}_c_official.npz")
-    for severity in range(1, 6):
-        ours = corrupt(official[f"clean_{image}"][None], "brightness", severity, profile=profile)[0]
-        expected = official[f"brightness_s{severity}_{image}"]
-        assert difference(ours, expected)[0] <= 1
-        # The largest channel follows the script's rounding to the bit; the others may lose one level in HSV.
-        assert np.array_equal(ours.max(axis=-1), expected.max(axis=-1))
-
-
-@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("profile", SIZES)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_severity_agrees_with_the_plain_oracle(name, profile, severity):
-    image = picture(SIZES[profile])
-    rng = oracle.Recorder(100 * severity)
-    extra = {"folder": require_photographs(name)} if name == "frost" else {}
-    expected = getattr(oracle, name)(image, CORRUPTIONS[name].levels(profile)[severity - 1], rng, **extra)
-
-    ours = corrupt(image[None], name, severity, profile=profile, draws=RecordedDraws([rng.arrays]))[0]
-
-    largest, beyond_one = difference(ours, expected)
-    assert largest <= 1 or (largest <= 3 and beyond_one < 1e-3)
-
-
 def test_tiny_imagenet_frost_scales_the_photographs_as_opencv_does():
     folder = require_photographs("frost")
     image = picture(64)
     rng = oracle.Recorder(5)
     expected = oracle.frost(image, CORRUPTIONS["frost"].levels("tiny-imagenet")[2], rng, folder)
     ours = corrupt(image[None], "frost", 3, profile="tiny-imagenet", draws=RecordedDraws([rng.arrays]))[0]
-    assert difference(ours, expected)[0] <= 1
+    assert np.array_equal(ours, expected)
 
 
 @pytest.mark.parametrize("name", ["fog", "spatter"])
@@ -106,7 +53,7 @@ def test_rectangles_agree_with_the_oracle_too(name):
     rng = oracle.Recorder(3)
     expected = getattr(oracle, name)(image, CORRUPTIONS[name].levels("cifar")[1], rng)
     ours = corrupt(image[None], name, 2, profile="cifar", draws=RecordedDraws([rng.arrays]))[0]
-    assert difference(ours, expected)[0] <= 1
+    assert np.array_equal(ours, expected)
 
 
 @pytest.mark.parametrize("profile", SIZES)

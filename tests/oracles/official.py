@@ -1,8 +1,32 @@
-"""The random draws of the recorded official runs, redrawn from their seeds in the order our kernels ask."""
+"""Official runs: their draws in the order that our kernels ask, and the plain oracles' results."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from robustbench_lite.corruptions import CORRUPTIONS
+from robustbench_lite.corruptions.frost import find_photographs
+from tests.oracles import corruptions, weather
+from tests.oracles.weather import Recorder
+
+
+def published(image, name, severity, profile, seed):
+    """The plain oracle's result for a uint8 (S, S, 3) image, and its draws in our kernels' order."""
+    parameters, size = CORRUPTIONS[name].levels(profile)[severity - 1], image.shape[0]
+    if name == "impulse_noise":
+        result = corruptions.impulse_noise(image, parameters, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        return result, [rng.random(image.shape), rng.random(image.shape)]
+    rng = Recorder(seed)
+    if name == "frost":
+        return weather.frost(image, parameters, rng, find_photographs()), rng.arrays
+    if name == "glass_blur":
+        reach, iterations = int(parameters[1]), int(parameters[2])
+        result = corruptions.glass_blur(image, (parameters[0], reach, iterations), rng)
+        shape = iterations, size - 2 * reach, size - 2 * reach, 2
+        return result, [np.stack(rng.arrays).reshape(shape)]
+    kernel = corruptions.CORRUPTIONS.get(name) or getattr(weather, name)
+    return kernel(image, parameters, rng), rng.arrays
 
 
 def redrawn(name, image, parameters, record):

@@ -6,6 +6,8 @@ it), the parameters of one difficulty and a `Recorder`; it returns uint8 (T, sid
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from PIL import Image
@@ -25,12 +27,15 @@ def centre(image, side):
 def affine(image, angle=0.0, scale=1.0, shear=0.0, shift=0, resample=Image.Resampling.BILINEAR):
     """Pillow's AFFINE with the inverse matrix of torchvision 0.2.1: about (W/2 + 1/2, H/2 + 1/2)."""
     height, width = image.shape[:2]
-    a, s = np.deg2rad(angle), np.deg2rad(shear)
-    determinant = np.cos(a + s) * np.cos(a) + np.sin(a + s) * np.sin(a)
-    linear = np.array([[np.cos(a + s), np.sin(a + s)], [-np.sin(a), np.cos(a)]]) / (scale * determinant)
-    about = np.array([width * 0.5 + 0.5, height * 0.5 + 0.5])
-    offset = about - linear @ (about + np.array([shift, 0]))
-    matrix = [*linear[0], offset[0], *linear[1], offset[1]]
+    turn, both = math.radians(angle), math.radians(angle) + math.radians(shear)
+    determinant = math.cos(both) * math.cos(turn) + math.sin(both) * math.sin(turn)
+    linear = [math.cos(both), math.sin(both), -math.sin(turn), math.cos(turn)]
+    a, b, d, e = (1.0 / scale / determinant * value for value in linear)
+    x, y = width * 0.5 + 0.5, height * 0.5 + 0.5
+    # Products and sums in this order: a frame's pixels are truncated, so that the last bit counts.
+    c = a * (-x - shift) + b * -y + x
+    f = d * (-x - shift) + e * -y + y
+    matrix = [a, b, c, d, e, f]
     picture = Image.fromarray(image)
     return np.asarray(picture.transform(picture.size, Image.Transform.AFFINE, matrix, resample))
 
