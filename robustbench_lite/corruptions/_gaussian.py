@@ -52,7 +52,7 @@ def gaussian_blur(values: Tensor, sigma: float, truncate: float = 4.0) -> Tensor
 
 
 def gaussian_blur_float32(values: Tensor, sigma: float) -> Tensor:
-    """Blur a float32 tensor as SciPy does: add up in float64, and store each direction's result in float32."""
+    """Blur a float32 tensor as SciPy does: add up in float64, store each direction's result in float32."""
     weights = gaussian_weights(sigma)
     radius = len(weights) - 1
     for dim in (-2, -1):

@@ -59,12 +59,9 @@ def test_boxes_of_one_level_are_found_and_no_others():
     flat = _rounding.one_level(
         torch.from_numpy(planes), torch.from_numpy(place * 600), (boxes[0], boxes[1]), (boxes[2], boxes[3])
     )
-    parts = [
-        planes[p, t : b + 1, l : r + 1] for p, t, b, l, r in zip(place, top, bottom, left, right, strict=True)
-    ]
-    wider = [
-        planes[p, t : b + 2, l : r + 2] for p, t, b, l, r in zip(place, top, bottom, left, right, strict=True)
-    ]
+    edges = list(zip(place, top, bottom, left, right, strict=True))
+    parts = [planes[k, row : below + 1, column : beside + 1] for k, row, below, column, beside in edges]
+    wider = [planes[k, row : below + 2, column : beside + 2] for k, row, below, column, beside in edges]
     for found, part, more in zip(flat.tolist(), parts, wider, strict=True):
         assert not (found and np.ptp(part))
         assert found or np.ptp(more)
