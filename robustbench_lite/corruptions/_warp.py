@@ -103,8 +103,8 @@ def perspective_frames(
         uint8 (N, C, *window).
 
     Source: cv2.warpPerspective. OpenCV rounded positions to 1/32 pixel up to 4.10, and doesn't in 5.0, which
-    computes in float32 and fuses products and sums; in the last columns of a width that is no multiple of
-    16 it doesn't fuse them, which changes 3 values in 100,000 by one level.
+    computes in float32 and fuses products and sums. In the last columns of a width that is no multiple of 16
+    it doesn't fuse them, which changes 3 values in 100,000 by one level.
     """
     height, width = images.shape[-2:]
     source = _rows(images, "constant")

@@ -14,8 +14,8 @@ from robustbench_lite.corruptions import _zoom as zoom
 from robustbench_lite.corruptions._disk import disk_kernel as disk_kernel
 from robustbench_lite.corruptions._filters import below
 from robustbench_lite.corruptions._gaussian import blur_levels
-from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import Draws
 
 
 def gaussian_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:

@@ -18,8 +18,8 @@ from torch import Tensor
 from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._hsv import change_hsv
 from robustbench_lite.corruptions.elastic import elastic_transform as elastic_transform
-from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import Draws
 
 _EPSILON: Final = 2.0**-13  # above float32 rounding: a whole number stays whole when truncated
 _MEAN_ERROR: Final = 1e-7  # levels; more than any order of summation moves a mean

@@ -17,8 +17,8 @@ from torch import Tensor
 from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._gaussian import smooth_field
 from robustbench_lite.corruptions._rounding import bilinear, unsure
-from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import Draws
 
 _ERROR = 8 * 255 * 2.0**-24  # levels; four float32 operations on values up to 1, and the scale to 255
 

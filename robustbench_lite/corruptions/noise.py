@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_lite.corruptions._filters import below, quantize
-from robustbench_lite.corruptions.random import CounterDraws, Draws, RecordedDraws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import CounterDraws, Draws, RecordedDraws
 
 _LEVELS: Final = 256
 _COLUMN_BITS: Final = 24  # a column of an alias table holds 2**24 of the 2**32 words

@@ -14,8 +14,8 @@ from torch import Tensor
 from robustbench_lite.corruptions import _opencv
 from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._gaussian import gaussian_blur, gaussian_blur_float32
-from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import Draws
 
 _WATER = (175, 238, 238)
 _MUD = (63, 42, 20)

@@ -20,8 +20,8 @@ from torch import Tensor
 from robustbench_lite.corruptions._filters import motion_blur, zoom_samples
 from robustbench_lite.corruptions._hsv import change_hsv
 from robustbench_lite.corruptions.frost import crop_photographs, find_photographs
-from robustbench_lite.corruptions.random import Draws
 from robustbench_lite.corruptions.parameters import Parameters
+from robustbench_lite.corruptions.random import Draws
 
 
 def snow(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:

@@ -60,6 +60,7 @@ def test_boxes_of_one_level_are_found_and_no_others():
         torch.from_numpy(planes), torch.from_numpy(place * 600), (boxes[0], boxes[1]), (boxes[2], boxes[3])
     )
     edges = list(zip(place, top, bottom, left, right, strict=True))
+    edges = list(zip(place, top, bottom, left, right, strict=True))
     parts = [planes[k, row : below + 1, column : beside + 1] for k, row, below, column, beside in edges]
     wider = [planes[k, row : below + 2, column : beside + 2] for k, row, below, column, beside in edges]
     for found, part, more in zip(flat.tolist(), parts, wider, strict=True):

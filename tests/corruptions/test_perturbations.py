@@ -75,7 +75,7 @@ def test_imagenet_sequences_agree_with_the_plain_oracle(name):
 
 @pytest.mark.parametrize("name", ALL_PERTURBATIONS)
 def test_sequences_of_plain_images_agree_with_the_plain_oracle(plain, name):
-    images, parameters = list(plain(32).values()), SEQUENCE_PARAMETERS["cifar"][name][0]
+    images, parameters = list(plain(32).values()), PERTURBATIONS[name].levels("cifar")[0]
     draws = [Recorder(seed) for seed in range(len(images))]
     pairs = zip(images, draws, strict=True)
     expected = [getattr(oracle, name)(image, None, parameters, rng) for image, rng in pairs]
