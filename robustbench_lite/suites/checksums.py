@@ -54,4 +54,4 @@ NPY_MD5: Final[Mapping[str, Mapping[str, str]]] = {
         "zoom_blur.npy": "0204613400c034a81c4830d5df81cb82",
     },
 }
-"""Suite -> file -> checksum; CIFAR-P's files have none that was published."""
+"""Suite -> file -> checksum. Nobody published checksums of the CIFAR-P files."""

@@ -1,4 +1,4 @@
-"""CIFAR-10/100-C and -P: one .npy per corruption or perturbation, in a folder or inside the official tar."""
+"""CIFAR-10/100-C and -P: one .npy per corruption or perturbation, in a folder or in the official tar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXTRA: Final = "extra"
 
 
 class ArrayReader:
-    """Rows of an array on disk or in memory."""
+    """The rows of an array on disk or in memory."""
 
     def __init__(
         self, array: npt.NDArray[np.generic], labels: npt.NDArray[np.int64] | None, name: str
@@ -35,36 +35,36 @@ class ArrayReader:
         self._name = name
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Rows start to stop - 1, copied into fresh memory."""
+        """Copy rows start to stop - 1 into new memory."""
         if self._array is None:
             raise DataError(f"{self._name} was closed before this read")
         return torch.from_numpy(np.array(self._array[start:stop]))
 
     def close(self) -> None:
-        """Drop the map."""
+        """Close the memory map."""
         self._array = None
 
 
 def find_arrays(spec: SuiteSpec, root: Path) -> tuple[str, dict[str, Blob]]:
-    """The .npy files of a CIFAR suite by name without suffix, and the place they were found in.
+    """Find the .npy files of a CIFAR suite; return their place, and name without suffix -> file.
 
-    `root` is the suite's folder, its parent, the official tar, or a folder with that tar; a sub-folder
-    `extra` (CIFAR-P) counts as part of the suite's folder.
+    `root` is the suite's folder, its parent, the official tar, or a folder with that tar. A sub-folder
+    `extra` (CIFAR-P) is a part of the suite's folder.
 
     Raises:
-        DataError: a tar is damaged.
+        DataError: A tar is damaged.
     """
     if root.is_file():
         return str(root), _arrays_in_tar(root)
     for folder in (root / spec.title, root):
-        found = {
+        files = {
             path.stem: Blob.of_file(path)
             for part in (folder / EXTRA, folder)
             for path in sorted(part.glob("*.npy"))
             if not path.name.startswith(".")
         }
-        if any(name in found for name in spec.names):
-            return str(folder), found
+        if any(name in files for name in spec.names):
+            return str(folder), files
     for tar in (root / f"{spec.title}.tar", root / spec.title / f"{spec.title}.tar"):
         if tar.is_file():
             return str(tar), _arrays_in_tar(tar)
@@ -80,7 +80,7 @@ def _arrays_in_tar(tar: Path) -> dict[str, Blob]:
 
 
 class CifarArrays:
-    """What CIFAR-C and CIFAR-P have in common: a .npy for each name, found once, headers read when used."""
+    """The common part of CIFAR-C and CIFAR-P: one .npy for each name. A header is read at its first use."""
 
     dimensions: int
     layout: str
@@ -91,19 +91,19 @@ class CifarArrays:
         self._files: dict[str, NpyFile] = {}
 
     def file_name(self, cell: Cell) -> str:
-        """Name of the cell's .npy, without suffix."""
+        """Return the name of the cell's .npy, without suffix."""
         return cell.name
 
     def present(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """Cells whose .npy is there."""
+        """Return the cells whose .npy is on disk."""
         return tuple(cell for cell in cells if self.file_name(cell) in self._blobs)
 
     def describe(self) -> dict[str, object]:
-        """Where the arrays lie."""
+        """Describe the place of the arrays."""
         return {"place": self.place, "layout": "npy in tar" if self.place.endswith(".tar") else "npy"}
 
     def npy(self, name: str) -> NpyFile:
-        """The checked header of one file."""
+        """Return one file with its checked header."""
         if name not in self._files:
             self._files[name] = read_npy(self._blobs[name])
         return self._files[name]
@@ -145,18 +145,18 @@ def _same_rows(rows: Mapping[str, int], place: str) -> None:
 
 
 class CifarCorruptions(CifarArrays):
-    """CIFAR-10-C or CIFAR-100-C: (5 N, 32, 32, 3), N rows for each severity in order, and labels.npy."""
+    """CIFAR-10-C or CIFAR-100-C: arrays (5 N, 32, 32, 3), N rows per severity in order, and labels.npy."""
 
     dimensions = 4
     layout = "(50000, 32, 32, 3)"
     _labels: npt.NDArray[np.int64]
 
     def check(self, cells: Sequence[Cell]) -> int:
-        """Images per severity; N = 10,000 in the release, other N are small copies.
+        """Return the number of images N per severity: 10,000 in the release, fewer in a small copy.
 
         Raises:
-            DataError: shapes, dtypes or lengths are wrong, or the labels are missing, out of range, or
-                not the same for all five severities.
+            DataError: Shapes, dtypes or lengths are wrong, or the labels are missing, out of range, or not
+                the same for all five severities.
         """
         array = next(iter(self._checked_arrays(cells).values()))
         levels = len(self.spec.severities)
@@ -190,17 +190,17 @@ class CifarCorruptions(CifarArrays):
                 f"{file.blob} has labels from {low} to {high}; "
                 f"{self.spec.title} has classes 0 to {classes - 1}"
             )
-        if images == self.spec.images and (found := len(np.unique(labels))) != classes:
-            raise DataError(f"{file.blob} has {found} classes; {self.spec.title} has {classes}")
+        if images == self.spec.images and (count := len(np.unique(labels))) != classes:
+            raise DataError(f"{file.blob} has {count} classes; {self.spec.title} has {classes}")
         first: npt.NDArray[np.int64] = labels[0].copy()
         return first
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
-        """Digest over the cells' arrays and the labels."""
+        """Return a digest of the cells' arrays and the labels."""
         return self._digest([*map(self.file_name, cells), LABELS])
 
     def open(self, cell: Cell) -> Reader:
-        """The rows of one severity."""
+        """Open the rows of one severity."""
         file = self.npy(cell.name)
         images = len(self._labels)
         rows = slice((cell.severity - 1) * images, cell.severity * images)
@@ -208,20 +208,20 @@ class CifarCorruptions(CifarArrays):
 
 
 class CifarPerturbations(CifarArrays):
-    """CIFAR-10-P or CIFAR-100-P: (N, frames, 32, 32, 3); the number of frames is the file's own."""
+    """CIFAR-10-P or CIFAR-100-P: arrays (N, frames, 32, 32, 3). Each file has its own number of frames."""
 
     dimensions = 5
     layout = "(10000, frames, 32, 32, 3)"
 
     def file_name(self, cell: Cell) -> str:
-        """Name of the perturbation's .npy at this difficulty, without suffix."""
+        """Return the name of the perturbation's .npy at this difficulty, without suffix."""
         return perturbation_file(self.spec, cell)
 
     def check(self, cells: Sequence[Cell]) -> int:
-        """Sequences per perturbation.
+        """Return the number of sequences per perturbation.
 
         Raises:
-            DataError: shapes or dtypes are wrong, or a sequence has fewer than two frames.
+            DataError: Shapes or dtypes are wrong, or a sequence has fewer than two frames.
         """
         arrays = self._checked_arrays(cells)
         for array in arrays.values():
@@ -230,15 +230,15 @@ class CifarPerturbations(CifarArrays):
         return next(iter(arrays.values())).shape[0]
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
-        """Digest over the cells' arrays."""
+        """Return a digest of the cells' arrays."""
         return self._digest([*map(self.file_name, cells)])
 
     def describe(self) -> dict[str, object]:
-        """Where the arrays lie and how many frames each has."""
+        """Describe the place of the arrays and the number of frames of each."""
         frames = {name: file.shape[1] for name, file in sorted(self._files.items())}
         return {**super().describe(), "frames": frames}
 
     def open(self, cell: Cell) -> Reader:
-        """All sequences of one perturbation."""
+        """Open all sequences of one perturbation."""
         file = self.npy(self.file_name(cell))
         return ArrayReader(file.map(), None, str(file.blob))

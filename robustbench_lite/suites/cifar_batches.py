@@ -1,4 +1,4 @@
-"""The pickled batches that the CIFAR authors publish, in their folder or still in the .tar.gz."""
+"""The pickled batches that the CIFAR authors publish, in their folder or in the .tar.gz."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ALLOWED: Final = {
     ("numpy", "dtype"): ("numpy", "dtype"),
     ("_codecs", "encode"): ("_codecs", "encode"),
 }
-"""All that a batch of CIFAR may name; anything else in a pickle could run code."""
+"""The only names that a batch of CIFAR may load; any other name in a pickle could run code."""
 
 ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
 
@@ -84,14 +84,14 @@ class CifarTrain:
 
 
 def load_cifar_train(name: str, root: Path) -> CifarTrain:
-    """The training images of CIFAR, from the authors' folder of batches or from their .tar.gz.
+    """Read the training images of CIFAR, from the authors' folder of batches or from their .tar.gz.
 
     Args:
         name: "cifar10" or "cifar100".
-        root: the folder of batches, the archive, or a folder with either.
+        root: The folder of batches, the archive, or a folder that contains one of them.
 
     Raises:
-        DataError: no such files, or they are damaged.
+        DataError: The files are missing or damaged.
     """
     spec, release = suite_spec(name), RELEASES[name]
     place = _find_train(release, root, spec.title)
@@ -137,10 +137,10 @@ def _read_file(path: Path) -> bytes:
 
 
 def read_batch(place: Path, spec: SuiteSpec, batch: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Images (N, 32, 32, 3) and labels of a batch: a file, or a member of the archive.
+    """Read images (N, 32, 32, 3) and labels of a batch: a file, or a member of the archive.
 
     Raises:
-        DataError: damaged, or not such a batch.
+        DataError: The file is damaged, or it is not a CIFAR batch.
     """
     if place.name.endswith(ARCHIVES):
         raw = read_members(place, RELEASES[spec.dataset], (batch,))[batch]
@@ -150,38 +150,38 @@ def read_batch(place: Path, spec: SuiteSpec, batch: str) -> tuple[npt.NDArray[An
 
 
 def read_members(place: Path, release: CifarRelease, wanted: Sequence[str]) -> dict[str, bytes]:
-    """Some files of an archive, in one pass over it.
+    """Read some files of an archive in one pass.
 
     Raises:
-        DataError: not an archive, or a file is not in it.
+        DataError: It is not an archive, or a file is missing in it.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with tarfile.open(place, "r:*") as tar:
             for member in tar:
                 *_, folder, name = ("", *member.name.split("/"))
                 content = tar.extractfile(member) if folder == release.folder and name in wanted else None
                 if content is not None:
-                    found[name] = content.read()
-                if len(found) == len(wanted):
+                    contents[name] = content.read()
+                if len(contents) == len(wanted):
                     break
     except (tarfile.ReadError, EOFError, OSError) as error:
         with place.open("rb") as file:
             reason = explain_impostor(file.read(512)) or f"not a readable archive ({error})"
         raise DataError(f"{place} is {reason}; the official one is {release.archive}") from error
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in contents]
     if missing:
         raise DataError(
             f"{place} has no member {release.folder}/{missing[0]}; the official archive is {release.archive}"
         )
-    return found
+    return contents
 
 
 def parse_batch(raw: bytes, place: str, spec: SuiteSpec) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Images (N, 32, 32, 3) and labels in a pickled batch.
+    """Read images (N, 32, 32, 3) and labels from a pickled batch.
 
     Raises:
-        DataError: damaged, or not such a batch.
+        DataError: The file is damaged, or it is not a CIFAR batch.
     """
     key = RELEASES[spec.dataset].labels
     batch = _unpickle(raw, place)
@@ -205,15 +205,15 @@ def _unpickle(raw: bytes, place: str) -> dict[bytes, Any]:
         raise DataError(f"{place} is {reason}") from error
     if not isinstance(content, dict):
         return {}
-    # Batches pickled again under Python 3 have text for keys.
+    # A batch that was pickled again under Python 3 has keys of text.
     return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Reads numpy arrays, bytes, text, lists and dicts; a pickle that names anything else is refused."""
+    """Reads numpy arrays, bytes, text, lists and dicts, and refuses a pickle that needs anything else."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        """The few numpy names that arrays are rebuilt with."""
+        """Return one of the few numpy names that a pickled array needs; refuse all others."""
         if (module_name, global_name) not in ALLOWED:
             raise pickle.UnpicklingError(
                 f"it asks for {module_name}.{global_name}, which no image batch needs; it was not run"

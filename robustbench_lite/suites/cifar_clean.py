@@ -28,14 +28,14 @@ class CifarClean:
         self._labels: npt.NDArray[np.int64]
 
     def present(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """The one cell, if the file was found."""
+        """Return the one cell where its file is on disk."""
         return tuple(cells) if self.place.is_file() else ()
 
     def check(self, cells: Sequence[Cell]) -> int:
-        """Number of test images.
+        """Return the number of test images.
 
         Raises:
-            DataError: the file is damaged, is another data set, or its labels are out of range.
+            DataError: The file is damaged, belongs to another data set, or has labels out of range.
         """
         place = self.place
         if place.suffix == ".npz":
@@ -62,26 +62,26 @@ class CifarClean:
         return len(images)
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
-        """Digest over all pixels and labels."""
+        """Return a digest of all pixels and labels."""
         digest = hashlib.sha256(self.spec.name.encode())
         digest.update(self._images.data)
         digest.update(self._labels.data)
         return digest.hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """Where the images lie."""
+        """Describe the place of the images."""
         return {
             "place": str(self.place),
             "layout": "npz" if self.place.suffix == ".npz" else "CIFAR batches",
         }
 
     def open(self, cell: Cell) -> Reader:
-        """All test images."""
+        """Open all test images."""
         return ArrayReader(self._images, self._labels, str(self.place))
 
 
 def find_clean(spec: SuiteSpec, root: Path) -> Path | None:
-    """The file with the test images: `root` itself or one of the official names in or below it."""
+    """Find the file with the test images: `root` itself or an official name in or below it."""
     if root.is_file():
         return root
     release = RELEASES[spec.dataset]
@@ -94,10 +94,10 @@ def find_clean(spec: SuiteSpec, root: Path) -> Path | None:
 
 
 def read_npz(place: Path) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-    """The arrays `images` and `labels` of a file.
+    """Read the arrays `images` and `labels` of a file.
 
     Raises:
-        DataError: it can't be read, or lacks one of them.
+        DataError: The file can't be read, or one of the arrays is missing.
     """
     try:
         with place.open("rb") as file, np.load(file, allow_pickle=False) as stored:

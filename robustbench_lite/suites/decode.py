@@ -1,4 +1,4 @@
-"""Encoded images to RGB pixels, the same as Pillow decodes them, in threads."""
+"""Decode images to RGB pixels in threads, bit for bit as Pillow does."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ MOST_THREADS: Final = 16
 
 @functools.cache
 def threads() -> ThreadPoolExecutor:
-    """The pool that decodes, made at the first use: as many threads as cores, 16 at most."""
+    """Return the pool of decoding threads, one for each core and 16 at most. The first call makes it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return ThreadPoolExecutor(min(cores, MOST_THREADS), thread_name_prefix="decode")
 
 
 def in_threads(task: Callable[[int], None], start: int, stop: int) -> None:
-    """Call `task` for every number from start to stop - 1 in the pool; the first error is raised."""
+    """Call `task` for every number from start to stop - 1 in the pool, and raise the first error."""
     pool = threads()
-    # A handful of numbers per job keeps the queue's cost below a decode, and the last jobs short.
+    # A few numbers per job keep the cost of the queue below that of a decode, and the last jobs short.
     step = max(1, min(16, (stop - start) // 16))
 
     def run(first: int) -> None:
@@ -49,10 +49,10 @@ def in_threads(task: Callable[[int], None], start: int, stop: int) -> None:
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
-    """Height and width in pixels from the header, without decoding.
+    """Return height and width in pixels from the header, without decoding.
 
     Raises:
-        DataError: no image can be recognised; the message has `name`.
+        DataError: The bytes are not an image; the message has `name`.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -62,13 +62,13 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
 
 
 def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
-    """RGB pixels uint8 (H, W, 3): simplejpeg where it agrees with Pillow bit for bit, else Pillow.
+    """Decode to RGB pixels, uint8 (H, W, 3), with simplejpeg where it equals Pillow bit for bit, else Pillow.
 
-    `out`, contiguous, receives the pixels and is returned if the image has its size and simplejpeg can
-    write there; otherwise the pixels come in memory of their own.
+    Where the image has the size of the contiguous array `out` and simplejpeg can write there, `out` receives
+    the pixels and is returned. Otherwise the pixels are in new memory.
 
     Raises:
-        DataError: the image is damaged; the message has `name`.
+        DataError: The image is damaged; the message has `name`.
     """
     if data.startswith(JPEG):
         try:
@@ -78,13 +78,13 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
                 pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=out if fits else None)
                 return out if fits and out is not None else pixels
         except ValueError:
-            # Pillow passes over some warnings of libjpeg; what it refuses too is damaged.
+            # Pillow ignores some warnings of libjpeg. A file that Pillow refuses as well is damaged.
             pass
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode.partition(";")[0] in _DEEP:
                 raise DataError(
-                    f"{name} has more than 8 bits a value (mode {image.mode}), which RGB would cut off at "
+                    f"{name} has more than 8 bits per value (mode {image.mode}), which RGB would clip at "
                     "255; convert it to 8 bits first"
                 )
             return np.asarray(image.convert("RGB"))
@@ -93,7 +93,7 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
 
 
 def resize_and_crop(pixels: Pixels, side: int = CROP) -> Pixels:
-    """Resize of the shorter side to 8/7 of `side`, then the central square: Resize(256), CenterCrop(224).
+    """Resize the shorter side to 8/7 of `side` and crop the central square: Resize(256), CenterCrop(224).
 
     Source: torchvision's Resize and CenterCrop, which every ImageNet evaluation applies to PIL images.
     """
@@ -104,7 +104,7 @@ def resize_and_crop(pixels: Pixels, side: int = CROP) -> Pixels:
 
 
 def resize_for(side: int) -> int:
-    """The shorter side before a crop of `side`: 256 for 224, and in proportion."""
+    """Return the shorter side before a crop of `side`: 256 for 224, and in proportion for other sides."""
     return round(side * RESIZE / CROP)
 
 

@@ -1,4 +1,4 @@
-"""Official files over HTTP: resumed where they broke off, checked before they get their name."""
+"""Download official files over HTTP, continue interrupted transfers, and check every file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from robustbench_lite.suites.files import explain_impostor
 from robustbench_lite.suites.official import OfficialFile
 
 Report = Callable[[str, int, int | None], None]
-"""Called with what is done ("download" or "check"), the bytes so far, and all bytes if known."""
+"""Called with the action ("download" or "check"), the bytes so far, and the total bytes where known."""
 
 CHUNK: Final = 1 << 20
 TIMEOUT: Final = 60
@@ -35,11 +35,11 @@ RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class _Interrupted(Exception):
-    """The transfer broke off and may be tried again."""
+    """The transfer stopped early and can be tried again."""
 
 
 def file_md5(path: Path, report: Report | None = None) -> str:
-    """MD5 of a whole file, as hex digits."""
+    """Return the MD5 of a whole file in hexadecimal digits."""
     digest = hashlib.md5(usedforsecurity=False)
     size, done = path.stat().st_size, 0
     with path.open("rb") as file:
@@ -59,22 +59,22 @@ def download(
     report: Report | None = None,
     wait: float = 1.0,
 ) -> Path:
-    """Fetch one official file to its place below `data`; a file that is there and right is kept.
+    """Download one official file to its place below `data`, unless the right file is there already.
 
-    What arrives goes to "<name>.part", which a later call goes on with. After a broken connection the
-    transfer is tried again, six times without a new byte at most.
+    The bytes go to "<name>.part", and a later call continues that file. After a broken connection the
+    transfer is tried again; it gives up after six attempts in a row without a new byte.
 
     Args:
-        file: one of `RESOURCES`.
-        data: the data folder.
-        mirror: address below which the files lie as they do below a data folder.
-        report: called on progress.
-        wait: seconds before the second attempt; doubled each time.
+        file: One of `RESOURCES`.
+        data: The data folder.
+        mirror: The address of a mirror, which has the files in the layout of a data folder.
+        report: The function to call on progress.
+        wait: The seconds before the second attempt. Each further attempt waits twice as long.
 
     Raises:
-        InvalidInput: the mirror is no http or https address.
-        DataError: the server refuses, sends something else, or the checksum is not the published one;
-            another file has the place; the disk is too full.
+        InvalidInput: The mirror is not an http or https address.
+        DataError: The server refuses or sends another file, the checksum is not the published one, another
+            file has the name, or the disk is full.
     """
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise InvalidInput(f"mirror {mirror!r} is not an address that begins with http:// or https://")
@@ -99,10 +99,10 @@ def download(
 
 
 def _require_published(file: OfficialFile, path: Path, report: Report | None, advice: str) -> None:
-    found = file_md5(path, report)
-    if found != file.md5:
+    digest = file_md5(path, report)
+    if digest != file.md5:
         raise DataError(
-            f"{path} is not the published file: its MD5 is {found}, the published one {file.md5}; {advice}"
+            f"{path} is not the published file: its MD5 is {digest}, the published one {file.md5}; {advice}"
         )
 
 
@@ -118,8 +118,8 @@ def _fetch(url: str, file: OfficialFile, part: Path, report: Report | None, wait
             failures = 1 if grown else failures + 1
             if failures >= ATTEMPTS:
                 raise DataError(
-                    f"{url} could not be fetched ({error}); what arrived is kept in {part}: the same command "
-                    "goes on from there"
+                    f"{url} could not be downloaded ({error}); {part} keeps the bytes so far: "
+                    "run the same command again to continue"
                 ) from error
             time.sleep(min(wait * 2 ** (failures - 1), LONGEST_WAIT))
 
@@ -140,11 +140,11 @@ def _transfer(url: str, file: OfficialFile, part: Path, have: int, report: Repor
 
 def _start(answer: http.client.HTTPResponse, part: Path, have: int) -> int:
     if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-        # A server that knows no ranges sends the whole file: begin anew.
+        # The server does not support ranges and sends the whole file: start again.
         return 0
     if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
         part.unlink()
-        raise _Interrupted(f"the server did not go on from byte {have}")
+        raise _Interrupted(f"the server did not continue from byte {have}")
     return have
 
 
@@ -156,7 +156,7 @@ def _explain_refusal(url: str, error: urllib.error.HTTPError, part: Path, have: 
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return
             part.unlink()
-            raise _Interrupted("what had arrived was longer than the file")
+            raise _Interrupted("the partial file was longer than the whole file")
         raise DataError(
             f"{url} answers HTTP {error.code} {error.reason}: check the address in a browser, or name a "
             "mirror with --mirror"

@@ -1,4 +1,4 @@
-"""Byte ranges: a file of its own, or a member of a tar read in place."""
+"""Byte ranges: a separate file, or a member of a tar that is read in place."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NOT_DATA: Final[tuple[tuple[bytes, str], ...]] = (
     (b"<!doctype html", "an HTML page, so its download went wrong: download it again"),
     (b"<html", "an HTML page, so its download went wrong: download it again"),
 )
-"""What lies in place of data when a download or a checkout went wrong, by its first bytes."""
+"""The first bytes of a file that a failed download or checkout left in place of data -> what it is."""
 
 
 def explain_impostor(head: bytes) -> str | None:
-    """What a file with these first bytes really is; None when nothing speaks against it."""
+    """Say what a file with these first bytes is, where it is not data; None for anything else."""
     start = head.lstrip()[:64].lower()
     return next((text for magic, text in NOT_DATA if start.startswith(magic)), None)
 
@@ -30,10 +30,10 @@ class Blob:
     """A byte range on disk.
 
     Attributes:
-        path: the file, or the tar that has it as a member.
-        offset: first byte.
-        size: bytes.
-        name: path of the member inside the tar; empty for a file of its own.
+        path: The file, or the tar that holds the member.
+        offset: The position of the first byte.
+        size: The number of bytes.
+        name: The path of the member inside the tar; empty for a separate file.
     """
 
     path: Path
@@ -46,11 +46,11 @@ class Blob:
 
     @classmethod
     def of_file(cls, path: Path) -> Blob:
-        """The whole of a file."""
+        """Return the range of a whole file."""
         return cls(path, 0, path.stat().st_size)
 
     def read(self, start: int = 0, count: int | None = None) -> bytes:
-        """Bytes from `start`, at most `count` of them, never past the end of the range."""
+        """Read at most `count` bytes from `start`, never past the end of the range."""
         count = self.size - start if count is None else min(count, self.size - start)
         with self.path.open("rb") as file:
             file.seek(self.offset + start)
@@ -58,10 +58,10 @@ class Blob:
 
 
 class OpenFile:
-    """A file descriptor that threads read from at offsets of their own.
+    """A file descriptor from which several threads can read, each at its own offset.
 
     Raises:
-        DataError: the file can't be opened, or ends before the bytes that were asked.
+        DataError: The file can't be opened, or ends before the requested bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class OpenFile:
             raise DataError(f"{path} can't be opened: {error.strerror}") from error
 
     def read(self, offset: int, size: int) -> bytes:
-        """The bytes [offset, offset + size) of the file."""
+        """Read the bytes [offset, offset + size) of the file."""
         if self._descriptor is None:
             raise DataError(f"{self.path} was closed before this read")
         data = os.pread(self._descriptor, size, offset)
@@ -84,7 +84,7 @@ class OpenFile:
         return data
 
     def close(self) -> None:
-        """Give the descriptor back; closing twice does nothing."""
+        """Close the descriptor. A second call does nothing."""
         with self._lock:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -1,4 +1,4 @@
-"""ImageNet and Tiny-ImageNet: clean images and -C, as JPEGs in class folders on disk or inside a tar."""
+"""ImageNet and Tiny-ImageNet: clean images and -C, as JPEGs in class folders on disk or in a tar."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ SCANNERS: Final = 8
 SHOWN: Final = 3
 
 Decode = Callable[[bytes, str, Pixels], None]
-"""Decodes the bytes of a file, named for errors, into its place in the output."""
+"""Called with the bytes of a file, its name for errors, and the output array that receives its pixels."""
 
 
 class EncodedReader:
-    """Files of one cell, fetched and decoded in threads straight into the batch."""
+    """The files of one cell. Threads read and decode them directly into the batch."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class EncodedReader:
         self._closed = False
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Elements start to stop - 1, decoded into fresh memory."""
+        """Read elements start to stop - 1 into new memory."""
         if self._closed:
             raise DataError(f"{self._place.path} was closed before this read")
         start, stop, _ = slice(start, stop).indices(self.count)
@@ -74,20 +74,20 @@ class EncodedReader:
         return batch
 
     def relative(self, number: int) -> str:
-        """The path of a file inside its cell."""
+        """Return the path of a file inside its cell."""
         return self._listing.names[number]
 
     def photograph(self, number: int) -> Pixels:
-        """One image with its shorter side resized to 256, not cropped: what -P sequences are made from."""
+        """Return one image with its shorter side resized to 256, without a crop, as -P sequences need it."""
         return resize(decode_image(self.fetch(number), self.name(number)), resize_for(self.shape[0]))
 
     def name(self, number: int) -> str:
-        """Path of a file, for messages."""
+        """Return the path of a file, for messages."""
         separator = "/" if self._tar is None else ":"
         return f"{self._place.path}{separator}{self._listing.names[number]}"
 
     def fetch(self, number: int) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         listing = self._listing
         if self._tar is not None and listing.offsets is not None and listing.sizes is not None:
             return self._tar.read(int(listing.offsets[number]), int(listing.sizes[number]))
@@ -98,14 +98,14 @@ class EncodedReader:
             raise DataError(f"{self.name(number)} can't be read: {error.strerror}") from error
 
     def close(self) -> None:
-        """Close the tar; further reads are errors."""
+        """Close the tar. A later read raises DataError."""
         self._closed = True
         if self._tar is not None:
             self._tar.close()
 
 
 class ClassFolders(ABC):
-    """Cells of encoded files in class folders: found, compared with each other, numbered by class."""
+    """A suite of encoded files in class folders. It compares the cells and numbers the classes."""
 
     def __init__(self, spec: SuiteSpec, root: Path, protocol: str, progress: Progress | None = None) -> None:
         self.spec = spec
@@ -118,23 +118,24 @@ class ClassFolders(ABC):
         self._ignored: dict[str, int] = {}
 
     def present(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """Cells that were found, in folders or in tars."""
+        """Return the cells that are on disk, in folders or in tars."""
         self._places = locate(self.spec, self._root, cells, self._progress)
         return tuple(self._places)
 
     def check(self, cells: Sequence[Cell]) -> int:
-        """Files per cell.
+        """Return the number of files per cell.
 
         Raises:
-            DataError: a class folder is none of the data set's, cells differ in their files, or the
-                first file of a cell is not what the suite holds.
+            DataError: A class folder does not belong to the data set, the cells have different files, or the
+                first file of a cell does not fit the suite.
         """
         with ThreadPoolExecutor(SCANNERS) as pool:
             for cell, listing in zip(cells, pool.map(self._listing, cells), strict=True):
                 names = self._listings[cells[0]].names if self._listings else listing.names
                 if listing.names != names:
                     raise DataError(_difference(self.spec, cells[0], names, cell, listing.names))
-                # One list of names serves all cells: 75 of 50,000 would take hundreds of megabytes.
+                # All cells share one list of names: 75 lists of 50,000 names would take hundreds of
+                # megabytes.
                 self._listings[cell] = replace(listing, names=names)
         if not names:
             raise DataError(f"the class folders in {self._places[cells[0]].path} hold no files of the suite")
@@ -145,7 +146,7 @@ class ClassFolders(ABC):
         return len(names)
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
-        """Digest over all names, and the size of the first file of each class in each cell."""
+        """Return a digest of all names and of the size of the first file of each class in each cell."""
         digest = hashlib.sha256(self.spec.name.encode())
         digest.update("\0".join(self._listings[cells[0]].names).encode())
         for cell in sorted(cells):
@@ -153,7 +154,7 @@ class ClassFolders(ABC):
         return digest.hexdigest()
 
     def describe(self) -> dict[str, object]:
-        """Places, layout, decoder and how many classes there are."""
+        """Describe places, layout, decoder and number of classes."""
         tars = any(listing.offsets is not None for listing in self._listings.values())
         return {
             "places": sorted({str(self._shown_place(place)) for place in self._places.values()}),
@@ -163,7 +164,7 @@ class ClassFolders(ABC):
         }
 
     def _shown_place(self, place: Place) -> Path:
-        # Of a folder the part above corruption and severity says enough.
+        # For folders, record the folder above corruption and severity only.
         depth = {"corruption": 1, "perturbation": 0, "clean": -1}[self.spec.kind]
         return place.path.parents[depth] if place.path.is_dir() and depth >= 0 else place.path
 
@@ -173,35 +174,35 @@ class ClassFolders(ABC):
     def _listing(self, cell: Cell) -> Listing:
         place = self._places[cell]
         known, all_known = set(self._wnids()), set(imagenet_wnids())
-        found = place.classes()
-        # The first public Tiny-ImageNet-C has frost for all classes of ImageNet; the 200 are what counts.
-        surplus = [wnid for wnid in found if wnid not in known]
+        wnids = place.classes()
+        # The first public Tiny-ImageNet-C has frost for all classes of ImageNet; only the 200 classes count.
+        surplus = [wnid for wnid in wnids if wnid not in known]
         unknown = [wnid for wnid in surplus if wnid not in all_known]
         if unknown:
             raise DataError(
-                f"{place.path} has {len(unknown)} folders for {cell} that are no class of "
+                f"{place.path} has {len(unknown)} folders for {cell} that are not classes of "
                 f"{self.spec.dataset}: {', '.join(unknown[:SHOWN])}; class folders are named by WordNet id"
             )
         if surplus:
             self._ignored[cell.name] = len(surplus)
-        return place.listing([wnid for wnid in found if wnid in known])
+        return place.listing([wnid for wnid in wnids if wnid in known])
 
     @abstractmethod
     def _check_first(self, cell: Cell) -> None:
-        """Look at the first file of a cell; DataError if it is not what the suite holds."""
+        """Raise DataError where the first file of a cell does not fit the suite."""
 
 
 class ClassImages(ClassFolders):
     """JPEGs: ImageNet-C and Tiny-ImageNet-C as released, and clean images of any size for ImageNet."""
 
     def open(self, cell: Cell) -> Reader:
-        """The images of a cell, through the protocol's transform."""
+        """Open the images of a cell, with the transform of the protocol."""
         side = self.spec.image_size
         decode = _decode_and_resize if self._resizes else _decode_as_is
         return EncodedReader(self._places[cell], self._listings[cell], self._labels, (side, side, 3), decode)
 
     def describe(self) -> dict[str, object]:
-        """Places, layout, decoder and transform."""
+        """Describe places, layout, decoder and transform."""
         size = self.spec.image_size
         return {
             **super().describe(),
@@ -247,15 +248,15 @@ def _decode_and_resize(data: bytes, name: str, out: Pixels) -> None:
 
 
 def _difference(
-    spec: SuiteSpec, first: Cell, expected: tuple[str, ...], cell: Cell, found: tuple[str, ...]
+    spec: SuiteSpec, first: Cell, expected: tuple[str, ...], cell: Cell, names: tuple[str, ...]
 ) -> str:
-    lacks, surplus = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    lacks, surplus = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
     parts = [
         f"{len(names)} {what} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
         for what, names in (("missing", lacks), ("surplus", surplus))
         if names
     ]
     return (
-        f"the cells of {spec.title} hold different files: {cell} has {len(found)}, {first} has "
+        f"the cells of {spec.title} hold different files: {cell} has {len(names)}, {first} has "
         f"{len(expected)}; in {cell} are {' and '.join(parts)}; every cell must hold the same images"
     )

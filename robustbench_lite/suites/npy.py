@@ -1,4 +1,4 @@
-""".npy arrays as memory maps, from files of their own or from inside a tar."""
+""".npy arrays as memory maps, from separate files or from a tar."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BLOCK: Final = 4096
 
 @dataclass(frozen=True)
 class NpyFile:
-    """A checked .npy: its header agrees with the bytes that are there.
+    """A .npy file whose header agrees with its number of bytes.
 
     Attributes:
-        blob: where the bytes lie.
-        shape: shape of the array.
-        dtype: element type.
-        start: first byte of the elements, counted from the start of the blob.
+        blob: The byte range of the file.
+        shape: The shape of the array.
+        dtype: The type of the elements.
+        start: The position of the first element in the blob, in bytes.
     """
 
     blob: Blob
@@ -36,13 +36,13 @@ class NpyFile:
     start: int
 
     def map(self) -> npt.NDArray[np.generic]:
-        """The array as a read-only memory map: nothing is read before it is indexed."""
+        """Return the array as a read-only memory map, which reads from disk when it is indexed."""
         return np.memmap(
             self.blob.path, self.dtype, mode="r", offset=self.blob.offset + self.start, shape=self.shape
         )
 
     def digest(self) -> bytes:
-        """SHA-256 of the header, the size and 64 blocks of 4096 bytes spread evenly from first to last."""
+        """Return the SHA-256 of the header, the size and 64 evenly spaced blocks of 4096 bytes."""
         size = self.blob.size
         starts = {round(i * max(size - BLOCK, 0) / (SAMPLED_BLOCKS - 1)) for i in range(SAMPLED_BLOCKS)}
         digest = hashlib.sha256(f"{self.shape} {self.dtype.str} {size}".encode())
@@ -55,8 +55,8 @@ def read_npy(blob: Blob) -> NpyFile:
     """Read and check the header of a .npy.
 
     Raises:
-        DataError: it is no .npy, its elements are Python objects or in Fortran order, or there are
-            fewer or more bytes than the header says.
+        DataError: It is not a .npy file, its elements are Python objects or in Fortran order, or its size
+            differs from the size in the header.
     """
     head = blob.read(0, HEADER_LIMIT)
     stream = io.BytesIO(head)
@@ -74,7 +74,7 @@ def read_npy(blob: Blob) -> NpyFile:
     expected = start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if blob.size != expected:
         raise DataError(
-            f"{blob} is damaged: it has {blob.size} bytes, its header (shape {shape}, {dtype}) asks for "
+            f"{blob} is damaged: it has {blob.size} bytes, but its header (shape {shape}, {dtype}) needs "
             f"{expected}; download it again"
         )
     return NpyFile(blob, tuple(shape), dtype, start)

@@ -1,4 +1,4 @@
-"""The official records: files, sizes, checksums, and how to come by them."""
+"""The official files of each suite: names, sizes, checksums, and where to get them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class OfficialFile:
     """A file as its authors published it.
 
     Attributes:
-        name: file name.
-        folder: folder below the data folder that it belongs in; empty for the data folder itself.
-        url: where it was published.
-        md5: published or twice confirmed checksum.
-        size: bytes; None where no source states them.
-        content: what is in it.
-        extra: holds validation corruptions only, which no headline number needs.
+        name: The file name.
+        folder: The folder of the file below the data folder; empty for the data folder itself.
+        url: The address of the publication.
+        md5: The checksum, published or confirmed twice.
+        size: The size in bytes; None where no source states it.
+        content: What the file contains.
+        extra: Whether the file holds validation corruptions only, which no headline number needs.
     """
 
     name: str
@@ -38,7 +38,7 @@ class OfficialFile:
 
     @property
     def path(self) -> str:
-        """Place below the data folder, and below a mirror's address."""
+        """The path below the data folder, and below the address of a mirror."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
@@ -58,7 +58,7 @@ def _imagenet_c(name: str, md5: str, size: int, content: tuple[str, ...]) -> Off
 
 
 def _imagenet_p(group: str, md5: str) -> OfficialFile:
-    # The record's division of the ten perturbations among its four tars is nowhere stated.
+    # No source states which of the ten perturbations each of the four tars holds.
     return _zenodo(3565846, f"{group}.tar", md5, None, f"perturbations ({group})", "ImageNet-P")
 
 
@@ -127,9 +127,9 @@ RESOURCES: Final[Mapping[str, tuple[OfficialFile, ...]]] = {
 }
 """Suite, or "frost" for the photographs that the frost corruption needs -> its files.
 
-Source: the Zenodo records; checksums of the tars as torch-uncertainty and pytorch-ood carry them, of clean
-CIFAR as torchvision does; those of the photographs are computed from the copies in imagecorruptions-imaug
-1.1.5, taken to be upstream's.
+Source: the Zenodo records. The checksums of the tars are those of torch-uncertainty and pytorch-ood, those of
+clean CIFAR are torchvision's. The checksums of the photographs are computed from the copies in
+imagecorruptions-imaug 1.1.5, which are taken to be the original ones.
 """
 
 ELSEWHERE: Final[Mapping[str, str]] = {
@@ -138,7 +138,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
         "1Tpssw4Vn6X_4hmIW8KK5LzkKCZpAaae8; put its .npy files into CIFAR-100-P/"
     ),
     "imagenet": (
-        "the ImageNet validation images are given out at image-net.org to registered users; sort them into "
+        "image-net.org gives the ImageNet validation images to registered users; sort them into "
         "class folders: imagenet/val/n01440764/ILSVRC2012_val_00000293.JPEG"
     ),
     "tiny-imagenet": (
@@ -150,17 +150,17 @@ ELSEWHERE: Final[Mapping[str, str]] = {
         "Tiny-ImageNet-P/<perturbation>/<wnid>/"
     ),
 }
-"""Suites that can't be downloaded from an open record -> what to do instead."""
+"""Suites without an open record to download from -> what to do instead."""
 
 
 def find_file(file: OfficialFile, data: Path) -> Path | None:
-    """Where an official file lies: in its place below `data`, or in `data` if that is the suite's folder."""
+    """Return the path of an official file below `data`, or in `data` where that is the suite's folder."""
     places = [data / file.path, data / file.name] if data.name == file.folder else [data / file.path]
     return next((path for path in places if path.is_file()), None)
 
 
 def how_to_get(spec: SuiteSpec, root: Path) -> str:
-    """One clause that says how to come by a suite's files."""
+    """Say in one clause how to get the files of a suite."""
     if spec.name in ELSEWHERE:
         return ELSEWHERE[spec.name]
     folder = root.parent if root.suffix == ".tar" else root

@@ -1,4 +1,4 @@
-"""Where the cells of an image or video suite lie: class folders on disk, or class folders inside a tar."""
+"""The places of the cells of an image or video suite: class folders on disk or in a tar."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Listing:
     """The files of one cell.
 
     Attributes:
-        names: "<wnid>/<file name>", sorted, as every folder reader orders them.
-        first_sizes: bytes of the first file of each class.
-        offsets: place of each file in the tar, int64; None for files of their own.
-        sizes: bytes of each file in the tar, int64; None for files of their own.
+        names: "<wnid>/<file name>", sorted as every folder reader sorts them.
+        first_sizes: The size in bytes of the first file of each class.
+        offsets: The position of each file in the tar, int64; None for separate files.
+        sizes: The size in bytes of each file in the tar, int64; None for separate files.
     """
 
     names: tuple[str, ...]
@@ -54,14 +54,14 @@ class FolderPlace:
     suffixes: tuple[str, ...]
 
     def classes(self) -> list[str]:
-        """Names of the class folders, sorted."""
+        """Return the names of the class folders, sorted."""
         with os.scandir(self.path) as entries:
             return sorted(
                 entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
             )
 
     def listing(self, classes: Sequence[str]) -> Listing:
-        """The files of these classes; one `stat` for each class."""
+        """List the files of these classes, with one `stat` call for each class."""
         names: list[str] = []
         first_sizes: list[int] = []
         for wnid in classes:
@@ -86,11 +86,11 @@ class TarPlace:
         return self.index.path
 
     def classes(self) -> list[str]:
-        """Names of the class folders, sorted."""
+        """Return the names of the class folders, sorted."""
         return sorted(self.folders)
 
     def listing(self, classes: Sequence[str]) -> Listing:
-        """The members of these classes."""
+        """List the members of these classes."""
         names: list[str] = []
         picked: list[int] = []
         firsts: list[int] = []
@@ -112,7 +112,7 @@ def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
 
 
 def cell_path(spec: SuiteSpec, cell: Cell) -> tuple[str, ...]:
-    """Folders above the class folders: corruption and severity, or perturbation, or none."""
+    """Return the folders above the class folders: corruption and severity, or perturbation, or none."""
     if spec.kind == "clean":
         return ()
     return (
@@ -123,29 +123,30 @@ def cell_path(spec: SuiteSpec, cell: Cell) -> tuple[str, ...]:
 def locate(
     spec: SuiteSpec, root: Path, cells: Sequence[Cell], progress: Progress | None = None
 ) -> dict[Cell, Place]:
-    """Find the selected cells: folders first, then official tars for what is left.
+    """Find the selected cells, first in folders, then in the official tars.
 
-    `root` is the suite's folder, its parent, a tar, or a folder with the tars; group folders such as
-    blur/ are accepted. A tar counts for what it holds, as those of ImageNet-C and -P have equal names.
+    `root` is the suite's folder, its parent, a tar, or a folder with the tars. Group folders such as blur/
+    may lie in between. The content of a tar decides which cells it has, because tars of ImageNet-C and -P
+    share names.
 
     Raises:
-        DataError: a tar is damaged, or clean images lie flat without class folders.
+        DataError: A tar is damaged, or the clean images have no class folders.
     """
     suffixes = VIDEOS if spec.kind == "perturbation" else IMAGES
-    found: dict[Cell, Place] = {}
+    places: dict[Cell, Place] = {}
     if root.is_dir():
         for cell in cells:
             if (folder := _cell_folder(spec, root, cell)) is not None:
-                found[cell] = FolderPlace(folder, suffixes)
-    for tar in _tars(spec, root, [cell for cell in cells if cell not in found]):
-        left = [cell for cell in cells if cell not in found]
+                places[cell] = FolderPlace(folder, suffixes)
+    for tar in _tars(spec, root, [cell for cell in cells if cell not in places]):
+        left = [cell for cell in cells if cell not in places]
         if not left:
             break
         if _holds(spec, tar, suffixes):
-            found.update(_cells_in_tar(spec, tar_index(tar, progress), left, suffixes))
-    if not found and spec.kind == "clean":
+            places.update(_cells_in_tar(spec, tar_index(tar, progress), left, suffixes))
+    if not places and spec.kind == "clean":
         _refuse_flat(spec, root)
-    return {cell: found[cell] for cell in cells if cell in found}
+    return {cell: places[cell] for cell in cells if cell in places}
 
 
 def _cell_folder(spec: SuiteSpec, root: Path, cell: Cell) -> Path | None:

@@ -1,4 +1,4 @@
-"""Input protocols by name: how the files of a suite become the images that a model sees."""
+"""Input protocols by name: how the files of a suite become the input of a model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ PROTOCOLS: Final[Mapping[str, str]] = {
 }
 """Protocol -> what it does to ImageNet-C.
 
-Clean ImageNet is Resize(256) and CenterCrop(224) in all three. CIFAR, Tiny-ImageNet and the frames of
-perturbations are fed as they are.
+All three resize clean ImageNet to 256 and crop the central 224 pixels. CIFAR, Tiny-ImageNet and the frames of
+perturbations are used without a transform.
 """

@@ -1,4 +1,4 @@
-"""Official .tar files read in place: indexed once, members read at their offsets."""
+"""Official .tar files, read in place: an index has the offset of each member."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from robustbench_lite.errors import DataError
 from robustbench_lite.suites.files import Blob, explain_impostor
 
 Progress = Callable[[Path, int, int], None]
-"""Called with the tar, the bytes passed and all its bytes while it is indexed."""
+"""Called with the tar, the bytes that are indexed and the total bytes of the tar."""
 
 CACHE_VARIABLE: Final = "ROBUSTBENCH_LITE_CACHE"
 FORMAT: Final = 1
@@ -43,16 +43,16 @@ COMPRESSED: Final = {
 
 @dataclass(frozen=True)
 class TarIndex:
-    """Where every regular member of a tar lies.
+    """The positions of all regular members of a tar.
 
     Attributes:
-        path: the tar.
-        directories: folders inside it, without a leading "./".
-        names: file names, each once.
-        directory_ids: folder of each member, int32, shape (members,).
-        name_ids: file name of each member, int32, shape (members,).
-        offsets: first byte of each member, int64, shape (members,).
-        sizes: bytes of each member, int64, shape (members,).
+        path: The tar.
+        directories: The folders inside the tar, without a leading "./".
+        names: The file names, each once.
+        directory_ids: int32 (members,), the folder of each member.
+        name_ids: int32 (members,), the file name of each member.
+        offsets: int64 (members,), the position of the first byte of each member.
+        sizes: int64 (members,), the size of each member in bytes.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class TarIndex:
         return len(self.offsets)
 
     def blobs(self) -> Iterator[Blob]:
-        """Every member, in the order of the tar."""
+        """Yield all members in the order of the tar."""
         for row in range(len(self)):
             folder = self.directories[self.directory_ids[row]]
             name = self.names[self.name_ids[row]]
@@ -79,7 +79,7 @@ class TarIndex:
             )
 
     def rows(self, directory: int) -> npt.NDArray[np.int64]:
-        """Members of one folder, in the order of the tar."""
+        """Return the members of one folder in the order of the tar."""
         order, starts = self._by_directory
         return order[starts[directory] : starts[directory + 1]]
 
@@ -105,7 +105,7 @@ def cache_folder() -> Path:
 
 
 class Member(NamedTuple):
-    """A regular file inside a tar: its name, first byte and bytes, and where its last block ends."""
+    """A regular file inside a tar: its name, offset and size, and the end of its last block."""
 
     name: str
     offset: int
@@ -114,12 +114,12 @@ class Member(NamedTuple):
 
 
 def members(path: Path) -> Iterator[Member]:
-    """Regular members of an uncompressed tar in its order.
+    """Yield the regular members of an uncompressed tar in order.
 
-    Hidden files ("._x", left by macOS) are passed over.
+    Hidden files ("._x", which macOS adds) are left out.
 
     Raises:
-        DataError: it is no tar, is compressed, or ends before its closing blocks of zeros.
+        DataError: The file is not a tar, is compressed, or ends before its closing blocks of zeros.
     """
     end = 0
     with path.open("rb") as file:
@@ -138,10 +138,10 @@ def members(path: Path) -> Iterator[Member]:
 
 
 def _plain_members(file: BinaryIO) -> Iterator[Member]:
-    """Members with plain headers, up to the first header of another kind, where the file is left.
+    """Yield members with plain headers, and stop the file at the first header of another kind.
 
-    The official tars have no other; reading them here is ten times faster than tarfile, which counts for
-    a million members. A folder comes with an empty name.
+    The official tars have plain headers only. Reading them here is ten times faster than with tarfile, which
+    matters for a million members. A folder has an empty name.
     """
     end, size = 0, os.fstat(file.fileno()).st_size
     while end < size:
@@ -174,7 +174,7 @@ def _plain_header(header: bytes) -> tuple[str, int] | None:
 def _other_members(file: BinaryIO) -> Iterator[Member]:
     with tarfile.open(fileobj=file, mode="r:") as tar:
         while (member := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # else it keeps a million of them
+            tar.members = []  # type: ignore[attr-defined]  # or it keeps a million of them
             length = member.size if member.isreg() else 0
             end = member.offset_data - (-length // BLOCK) * BLOCK
             yield Member(member.name if member.isreg() else "", member.offset_data, length, end)
@@ -191,19 +191,19 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 
 def peek(path: Path, count: int = 64) -> list[str]:
-    """Names of the first regular members: enough to tell what a tar holds.
+    """Return the names of the first regular members, which show what a tar holds.
 
     Raises:
-        DataError: the file is no readable tar.
+        DataError: The file is not a readable tar.
     """
     return [member.name for member in itertools.islice(members(path), count)]
 
 
 def tar_index(path: Path, progress: Progress | None = None) -> TarIndex:
-    """The index of a tar, from the cache when path, size and modification time are those cached.
+    """Return the index of a tar, from the cache where path, size and modification time are unchanged.
 
     Raises:
-        DataError: the tar is damaged or cut short.
+        DataError: The tar is damaged or cut short.
     """
     status = path.stat()
     key = f"{FORMAT}\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""What of a suite is on disk, and whether it is what was published."""
+"""Compare the files of a suite on disk with the published ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from robustbench_lite.suites.tars import Progress
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        subject: a file, or the suite's title for what concerns all of it.
-        right: it is as published.
-        text: what was found.
+        subject: The file, or the title of the suite where the check is about all of it.
+        right: Whether it is as published.
+        text: The result in words.
     """
 
     subject: str
@@ -32,7 +32,7 @@ class Finding:
 
 
 def verify_checksums(name: str, title: str, data: Path, report: Report | None = None) -> Iterator[Finding]:
-    """Compare the official files and unpacked arrays that are there with the published checksums."""
+    """Compare the official files and unpacked arrays on disk with the published checksums."""
     for file in RESOURCES.get(name, ()):
         if (path := find_file(file, data)) is not None:
             yield _compare(path, file.md5, report)
@@ -43,16 +43,16 @@ def verify_checksums(name: str, title: str, data: Path, report: Report | None = 
 
 
 def _compare(path: Path, expected: str, report: Report | None) -> Finding:
-    found = file_md5(path, report)
-    right = found == expected
-    return Finding(str(path), right, f"MD5 {found}" + ("" if right else f", published is {expected}"))
+    digest = file_md5(path, report)
+    right = digest == expected
+    return Finding(str(path), right, f"MD5 {digest}" + ("" if right else f", published is {expected}"))
 
 
 def verify_suite(spec: SuiteSpec, data: Path, progress: Progress | None = None) -> Iterator[Finding]:
-    """Load all that is there of a suite, validation names included, and read each cell's first and last.
+    """Load all cells of a suite that are on disk, and read the first and the last image of each.
 
-    Counts that differ from the official ones and missing test cells are wrong; missing validation cells
-    are told and are not.
+    Counts that differ from the official ones and missing test cells are wrong. Missing validation cells are
+    reported, but they are not wrong.
     """
     try:
         suite = load_suite(spec.name, data, corruptions=spec.names, allow_partial=True, progress=progress)

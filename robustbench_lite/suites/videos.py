@@ -1,4 +1,4 @@
-"""ImageNet-P and Tiny-ImageNet-P: MP4 videos in class folders on disk or inside a tar."""
+"""ImageNet-P and Tiny-ImageNet-P: MP4 videos in class folders on disk or in a tar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONVERSION = "swscale's default YUV to RGB (ITU-R 601), the pixels that OpenCV's
 
 
 class ClassVideos(ClassFolders):
-    """Perturbation sequences; the number of frames is the videos' own and equal within a cell."""
+    """Perturbation sequences. All videos of a cell have the same number of frames."""
 
     def __init__(self, spec: SuiteSpec, root: Path, protocol: str, progress: Progress | None = None) -> None:
         super().__init__(spec, root, protocol, progress)
@@ -28,13 +28,13 @@ class ClassVideos(ClassFolders):
         self._frames: dict[Cell, int] = {}
 
     def open(self, cell: Cell) -> Reader:
-        """The videos of a perturbation as RGB frames."""
+        """Open the videos of a perturbation as RGB frames."""
         side = self.spec.image_size
         shape = (self._frames[cell], side, side, 3)
         return EncodedReader(self._places[cell], self._listings[cell], None, shape, self._decode)
 
     def describe(self) -> dict[str, object]:
-        """Places, layout, decoder and frames of each perturbation."""
+        """Describe places, layout, decoder and frames of each perturbation."""
         return {
             **super().describe(),
             "decoder": f"PyAV {self._av.__version__}",
@@ -76,7 +76,7 @@ class ClassVideos(ClassFolders):
         try:
             with self._av.open(io.BytesIO(data)) as container:
                 stream = container.streams.video[0]
-                # Videos are decoded side by side in our threads; more threads for each would only wait.
+                # Our threads decode several videos at once; more threads per video would only wait.
                 stream.codec_context.thread_count = 1
                 for frame in container.decode(stream):
                     yield np.asarray(frame.to_ndarray(format="rgb24"))

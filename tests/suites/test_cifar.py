@@ -235,7 +235,7 @@ def labels_of_100_classes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, r"fog\.npy is damaged: it has 92188 bytes, its header .* asks for 92288"),
+        (truncate, r"fog\.npy is damaged: it has 92188 bytes, but its header .* needs 92288"),
         (lfs_pointer, r"fog\.npy is a Git LFS pointer.*git lfs pull"),
         (html_page, r"fog\.npy is an HTML page"),
         (python_objects, r"fog\.npy holds Python objects"),

@@ -151,13 +151,16 @@ def test_a_busy_server_is_asked_again(status: int, server: Server, tmp_path: Pat
 
 def test_a_transfer_that_never_grows_ends_and_says_how_to_go_on(server: Server, tmp_path: Path) -> None:
     server.breaks_after = [1000] + [0] * ATTEMPTS
-    with pytest.raises(DataError, match=r"connection ended after 1000 of 300000 bytes.*goes on from there"):
+    with pytest.raises(
+        DataError,
+        match=r"connection ended after 1000 of 300000 bytes.*run the same command again to continue",
+    ):
         fetch(server, tmp_path)
     assert (tmp_path / "a.tar.part").read_bytes() == CONTENT[:1000]
 
 
 def test_a_server_that_is_not_there_is_named(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1/a\.tar could not be fetched .*refused"):
+    with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1/a\.tar could not be downloaded .*refused"):
         fetch(server, tmp_path, mirror="http://127.0.0.1:1")
 
 

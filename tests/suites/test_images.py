@@ -266,7 +266,7 @@ def empty_everything(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (rename_class, r"1 folders for frost 2 that are no class of imagenet: n99999999"),
+        (rename_class, r"1 folders for frost 2 that are not classes of imagenet: n99999999"),
         (
             lose_a_file,
             r"frost 2 has 5, .* 6; in frost 2 are 1 missing \(n01440764/ILSVRC2012_val_00000001.JPEG",
@@ -379,5 +379,5 @@ def test_images_of_more_than_8_bits_are_refused(dtype: type) -> None:
     # Pillow's RGB would be white wherever a value is above 255.
     file = io.BytesIO()
     Image.fromarray(np.full((4, 4), 4000, dtype)).save(file, "TIFF")
-    with pytest.raises(DataError, match=r"scan\.tif has more than 8 bits a value \(mode [IF]"):
+    with pytest.raises(DataError, match=r"scan\.tif has more than 8 bits per value \(mode [IF]"):
         decode_image(file.getvalue(), "scan.tif")
