@@ -120,7 +120,7 @@ def measure(arch: str, images: int, rounds: int) -> dict[str, float]:
                 "cifar10-c",
                 data=folder,
                 corruptions=CELLS,
-                run_folder=Path(folder) / "run",
+                out=Path(folder) / "run",
                 overwrite=True,
                 device=DEVICE,
                 batch_size=size,

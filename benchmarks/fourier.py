@@ -142,7 +142,7 @@ def measure(count: int, bases: int, rounds: int, workers: int) -> dict[str, floa
     images = generator.integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
     labels = generator.integers(0, 10, count)
     model = classifier()
-    found = array_images(images, labels)
+    found = array_images((images, labels))
     fast, _ = optimise_for_inference(model, found.read(0, min(64, count), DEVICE))
     forward = Forward(fast, DEVICE, Settings(device=DEVICE.type))
     batch_size = fastest_batch_size(forward, torch.from_numpy(images[:64]).to(DEVICE))

@@ -24,10 +24,11 @@ from PIL import Image
 
 from robustbench_lite.commands._memory import keep_freed_memory
 from robustbench_lite.runtime import Processes, fixed_precision
-from robustbench_lite.training import METHODS, Recipe, Settings, architecture_name
 from robustbench_lite.training.data import InMemory
 from robustbench_lite.training.initialise import fresh_network
-from robustbench_lite.training.methods import Batch
+from robustbench_lite.training.methods import METHODS, Batch
+from robustbench_lite.training.recipes import TrainingRecipe, architecture_name
+from robustbench_lite.training.settings import TrainingSettings
 from robustbench_lite.training.stepper import Stepper
 from tests.oracles.augmix import three_views
 
@@ -43,7 +44,7 @@ def random_images(count: int) -> InMemory:
 
 
 def contestants(
-    method: str, architecture: str, recipe: Recipe, settings: Settings
+    method: str, architecture: str, recipe: TrainingRecipe, settings: TrainingSettings
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     """The data part of a step, and the whole step."""
     images = random_images(recipe.batch_size)
@@ -79,7 +80,7 @@ def pillow(images: list[Image.Image], severity: float) -> None:
 
 
 def measure(
-    methods: list[str], architecture: str, recipe: Recipe, settings: Settings, rounds: int
+    methods: list[str], architecture: str, recipe: TrainingRecipe, settings: TrainingSettings, rounds: int
 ) -> dict[str, dict[str, float]]:
     """Median seconds of each method's data part and whole step; the round before the first warms up."""
     works = {method: contestants(method, architecture, recipe, settings) for method in methods}
@@ -121,8 +122,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     keep_freed_memory()
-    recipe = Recipe(batch_size=options.batch_size)
-    settings = Settings(device=DEVICE.type, amp=options.amp, compile=options.compile, channels_last=True)
+    recipe = TrainingRecipe(batch_size=options.batch_size)
+    settings = TrainingSettings(
+        device=DEVICE.type, amp=options.amp, compile=options.compile, channels_last=True
+    )
     architecture = architecture_name(options.arch, "cifar")
     with fixed_precision(tf32=options.tf32):
         seconds = measure(options.methods, architecture, recipe, settings, options.rounds)

@@ -21,7 +21,8 @@ import numpy as np
 import robustbench_lite as rb
 from robustbench_lite.report import over_trainings, results_table
 from robustbench_lite.results import Results
-from robustbench_lite.training import Dataset, from_arrays, train
+from robustbench_lite.training.data import Dataset, from_arrays
+from robustbench_lite.training.train import train
 
 METHODS = ("standard", "augmix-no-jsd", "augmix")
 SEQUENCES = 100
@@ -57,14 +58,12 @@ def evaluated(
 ) -> dict[str, Results]:
     """Train one network and evaluate it on each suite."""
     folder = out / f"{method}-{seed}"
-    trained = train(
-        dataset, architecture="resnet-8", method=method, seed=seed, epochs=epochs, out=folder / "model"
-    )
+    trained = train(dataset, arch="resnet-8", method=method, seed=seed, epochs=epochs, out=folder / "model")
     name = f"{method} {seed}"
     print(f"{name}: test error {100 * trained.history[-1].test_error:.1f} %", flush=True)
     return {
         suite: rb.evaluate(
-            str(trained.last), suite, clean_data=images, name=name, run_folder=folder / suite, force=True
+            str(trained.last), suite, clean_data=images, name=name, out=folder / suite, force=True
         )
         for suite, images in suites.items()
     }

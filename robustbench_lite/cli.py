@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import cloup
 
 from robustbench_lite import __version__
 from robustbench_lite.errors import RobustBenchError
@@ -103,7 +104,10 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except RobustBenchError as error:
-            raise CommandFailed(str(error)) from error
+            from robustbench_lite.commands._wording import in_options
+
+            command = self.get_command(ctx, str(ctx.invoked_subcommand))
+            raise CommandFailed(in_options(str(error), command)) from error
         except (KeyboardInterrupt, click.Abort):
             kept = " What was finished is kept: the same command continues."
             click.echo("Interrupted." + kept * (ctx.invoked_subcommand in RESUMED), err=True)
@@ -140,6 +144,8 @@ def _add_plugin_option(command: click.Command) -> None:
     """Give a command, and the commands of a group, the option --plugin."""
     if PLUGIN_OPTION not in command.params:
         command.params.append(PLUGIN_OPTION)
+        if isinstance(command, cloup.Command):
+            command.ungrouped_options.append(PLUGIN_OPTION)
     for inner in getattr(command, "commands", {}).values():
         _add_plugin_option(inner)
 

@@ -74,6 +74,7 @@ class Results:
         provenance: the model, the data, the software and the hardware.
         missing: cells that the suite has and this run has not, as "name/severity".
         complete: Whether every cell that the run asked for has been scored.
+        folder: The run folder, where one keeps the results; it is not written into the record.
         shown: How scores are printed that a plugin brought along, by their names.
     """
 
@@ -86,6 +87,7 @@ class Results:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     complete: bool = True
+    folder: str | None = field(default=None, compare=False)
     shown: Mapping[str, Presentation] = field(default_factory=dict)
 
     @property
@@ -245,7 +247,7 @@ class Results:
         path = Path(path)
         path = path / RESULTS_FILE if path.is_dir() else path
         try:
-            return cls.from_json(path.read_text())
+            return replace(cls.from_json(path.read_text()), folder=str(path.parent))
         except OSError as error:
             raise DataError(f"no results at {path}: {error.strerror}") from error
         except DataError as error:

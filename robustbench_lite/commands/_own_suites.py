@@ -1,4 +1,4 @@
-"""Where the suites lie on which a training run is evaluated afterwards; told before the training begins."""
+"""The suites that a training is evaluated on afterwards; their images are found before it begins."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy as np
 from robustbench_lite.atomic_write import write_atomically
 from robustbench_lite.corruptions.frost import find_photographs
 from robustbench_lite.errors import InvalidInput, MissingData
-from robustbench_lite.evaluation import check_sources
-from robustbench_lite.evaluation.sources import CUSTOM_SUITES
+from robustbench_lite.evaluation.sources import CUSTOM_SUITES, load_suite
 from robustbench_lite.runtime import processes
 from robustbench_lite.suites import suite_spec
-from robustbench_lite.training import Dataset
-from robustbench_lite.training.data import InMemory
+from robustbench_lite.training.data import Dataset, InMemory
 from robustbench_lite.training.sources import test_part
 
 TEST_IMAGES: Final = "test.npz"
 
 
-def place_of(suite: str, dataset: str, opened: Dataset, data: Path | None, folder: Path) -> dict[str, Any]:
-    """Where a suite's images are, as keywords of `evaluate`.
+def suite_options(
+    suite: str, dataset: str, opened: Dataset, data: Path | None, folder: Path
+) -> dict[str, Any]:
+    """The place of a suite's images, as keywords of `evaluate`.
 
-    Official files below --data are read; where there are none, the suite is made from the clean set there.
+    Official files in --data are read. Where there are none, the suite is made from the clean set there.
 
     Args:
-        suite: its name; those of `CUSTOM_SUITES` are made from the run's own test images.
-        dataset: --dataset.
-        opened: what that is.
-        data: --data.
-        folder: of the run.
+        suite: the name of the suite; those of `CUSTOM_SUITES` are made from the test images of the run.
+        dataset: the value of --dataset.
+        opened: the data set.
+        data: the value of --data.
+        folder: the run folder.
 
     Raises:
         UnknownName: no such suite.
         DataError: its files, or the frost photographs that it is made with, are missing or damaged.
-        InvalidInput: the suite has other classes than the data set, or is to be made of images that nothing
-            holds.
+        InvalidInput: the suite has other classes than the data set, or the data set has no test images to
+            make it from.
     """
     own = suite in CUSTOM_SUITES
     place = _own_images(dataset, opened, folder) if own else _official(suite, opened, data)
@@ -57,17 +57,17 @@ def _official(suite: str, opened: Dataset, data: Path | None) -> dict[str, Any]:
             "or custom-c and custom-p for the run's own test images"
         )
     try:
-        check_sources(suite, data=data)
+        load_suite(suite, data)
     except MissingData:
         if spec.clean is None or data is None:
             raise
-        check_sources(suite, clean_data=data)
+        load_suite(suite, clean_data=data)
         return {"clean_data": data}
     return {"data": data}
 
 
 def _own_images(dataset: str, opened: Dataset, folder: Path) -> dict[str, Any]:
-    """The run's test images: its folder of them, or the archive that `keep_test_images` will write."""
+    """The test images of the run: their folder, or the archive that `keep_test_images` will write."""
     classes = opened.class_names or tuple(map(str, range(opened.classes)))
     if isinstance(opened.test, InMemory):
         return {"clean_data": folder / TEST_IMAGES, "classes": classes}

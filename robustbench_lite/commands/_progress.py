@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from robustbench_lite.commands._lines import Lines
+from robustbench_lite.commands._wording import in_options
 from robustbench_lite.results import CellResult
 from robustbench_lite.suites import Cell
 
@@ -25,7 +26,7 @@ def first_console() -> Console:
 
 
 def detailed_bars(console: Console) -> Progress:
-    """Bars with a field `detail` for each task; none where the console is no terminal."""
+    """EvaluationBars with a field `detail` for each task; none where the console is no terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -38,7 +39,7 @@ def detailed_bars(console: Console) -> Progress:
     )
 
 
-class Bars:
+class EvaluationBars:
     """Two bars, the whole run and the current cell, on standard error."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a sentence."""
-        self._console.print(text)
+        self._console.print(in_options(text))
 
     def begin(self, images: int) -> None:
         """Show the bar of the run."""

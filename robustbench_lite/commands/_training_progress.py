@@ -9,9 +9,10 @@ from rich.progress import TaskID
 
 from robustbench_lite.commands._lines import Lines
 from robustbench_lite.commands._progress import detailed_bars, first_console
+from robustbench_lite.commands._wording import in_options
 
 if TYPE_CHECKING:
-    from robustbench_lite.training import Epoch
+    from robustbench_lite.training.progress import Epoch
 
 
 class TrainingBars:
@@ -35,7 +36,7 @@ class TrainingBars:
 
     def note(self, text: str) -> None:
         """Print a sentence."""
-        self._console.print(text)
+        self._console.print(in_options(text))
 
     def begin(self, epochs: int, steps_per_epoch: int, step: int) -> None:
         """Show the bar."""

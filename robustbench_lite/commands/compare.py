@@ -30,5 +30,5 @@ def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: 
     from robustbench_lite.commands._terminal import terminal_width
     from robustbench_lite.evaluation.compare import compare
 
-    comparison = compare(run_a, run_b, replicates=bootstrap, seed=seed)
+    comparison = compare(run_a, run_b, bootstrap=bootstrap, seed=seed)
     click.echo(comparison.report().render(style, terminal_width()))

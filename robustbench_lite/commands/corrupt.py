@@ -6,51 +6,73 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cloup
 
-from robustbench_lite.commands._options import names, numbers
+from robustbench_lite.commands._options import HELP_WIDTH, PATH, names, numbers, setting
+from robustbench_lite.evaluation.settings import SuiteSettings
 
 SHEET_SIDE = 224
 
 
-@click.command("corrupt")
-@click.argument("picture", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--suite", metavar="NAME", help="Write this suite: cifar10-c, imagenet-c, custom-c, the same with -p, ..."
+@cloup.command("corrupt", formatter_settings=HELP_WIDTH)
+@cloup.argument("picture", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@cloup.option_group(
+    "Most used",
+    cloup.option(
+        "--suite",
+        metavar="NAME",
+        help="Write this suite: cifar10-c, imagenet-c, custom-c, the same with -p, ...",
+    ),
+    setting(SuiteSettings, "clean_data", type=PATH, metavar="PATH"),
+    cloup.option("--out", type=PATH, help="Where to write: a folder, or the file of the picture."),
+    setting(
+        SuiteSettings,
+        "corruptions",
+        flags=("--corruptions", "--corruption"),
+        callback=names,
+        metavar="A,B",
+    ),
+    setting(
+        SuiteSettings,
+        "severities",
+        flags=("--severities", "--severity"),
+        callback=numbers,
+        metavar="1,3-5",
+    ),
 )
-@click.option(
-    "--clean-data",
-    type=click.Path(path_type=Path),
-    help="Folder of the clean images, or an .npz of your own.",
+@cloup.option_group(
+    "Data",
+    setting(SuiteSettings, "profile", help="The parameter table: imagenet, tiny-imagenet or cifar."),
+    setting(SuiteSettings, "frost", type=PATH, metavar="PATH", help="Folder of the frost photographs."),
+    setting(SuiteSettings, "classes", type=PATH, metavar="FILE"),
+    setting(SuiteSettings, "image_size"),
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to write: a folder, or the picture's file."
+@cloup.option_group(
+    "Running",
+    setting(SuiteSettings, "seed", help="The seed of the random draws."),
+    cloup.option(
+        "--device", default="cpu", show_default=True, metavar="NAME", help="Where images are corrupted."
+    ),
+    cloup.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes that share the work.",
+    ),
+    cloup.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=64,
+        show_default=True,
+        metavar="N",
+        help="Images at once.",
+    ),
 )
-@click.option(
-    "--corruptions",
-    "--corruption",
-    callback=names,
-    metavar="A,B",
-    help="Only these; the test set by default.",
-)
-@click.option(
-    "--severities", "--severity", callback=numbers, metavar="1,3-5", help="Only these (difficulties for -P)."
-)
-@click.option("--contact-sheet", is_flag=True, help="Draw all corruptions of PICTURE on one page.")
-@click.option("--profile", metavar="NAME", help="Parameters: imagenet, tiny-imagenet or cifar.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
-@click.option("--frost", "textures", type=click.Path(path_type=Path), help="Folder of the frost photographs.")
-@click.option("--classes", type=click.Path(path_type=Path), help="Your own images: class names, one a line.")
-@click.option("--image-size", type=click.IntRange(min=8), help="Side to resize and crop photographs to.")
-@click.option("--device", default="cpu", show_default=True, help="Where images are corrupted.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes that share the work.",
-)
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Images at once."
+@cloup.option_group(
+    "Output",
+    cloup.option("--contact-sheet", is_flag=True, help="Draw all corruptions of PICTURE on one page."),
 )
 def corrupt_command(
     picture: Path | None, suite: str | None, out: Path | None, contact_sheet: bool, **options: Any
@@ -70,25 +92,14 @@ def corrupt_command(
         _corrupt_picture(picture, out, **options)
 
 
-def _write_suite(
-    suite: str, out: Path | None, device: str, workers: int, batch_size: int, **options: Any
-) -> None:
+def _write_suite(suite: str, out: Path | None, clean_data: Path | None, **options: Any) -> None:
     from robustbench_lite.commands._bar import bar
-    from robustbench_lite.evaluation.sources import Sources
     from robustbench_lite.evaluation.write_suite import write_suite
 
-    if out is None or options["clean_data"] is None:
+    if out is None or clean_data is None:
         raise click.UsageError("--suite needs --clean-data and --out")
     with bar(suite) as tell:
-        folder = write_suite(
-            suite,
-            Sources(**options),
-            out,
-            device=device,
-            workers=workers,
-            batch_size=batch_size,
-            progress=tell,
-        )
+        folder = write_suite(suite, clean_data, out, progress=tell, **options)
     click.echo(folder)
 
 
@@ -122,7 +133,7 @@ def _draw_sheet(picture: Path, out: Path | None, **options: Any) -> None:
 
 
 def _drawing(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("profile", "seed", "textures")}
+    return {name: options[name] for name in ("profile", "seed", "frost")}
 
 
 def picture_pixels(picture: Path, side: int | None, most: int | None = None) -> Any:

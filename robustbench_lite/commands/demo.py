@@ -90,14 +90,15 @@ def _train(method: str, digits: tuple[Any, Any], out: Path, epochs: int, device:
     import numpy as np
 
     from robustbench_lite.commands._training_progress import TrainingBars
-    from robustbench_lite.training import from_arrays, train
+    from robustbench_lite.training.data import from_arrays
+    from robustbench_lite.training.train import train
 
     test = np.load(out / "test.npz")
     dataset = from_arrays(*digits, test["images"], test["labels"], name="digits")
     with TrainingBars() as bars:
         trained = train(
             dataset,
-            architecture="resnet-8",
+            arch="resnet-8",
             flip=False,
             method=method,
             epochs=epochs,
@@ -113,15 +114,15 @@ def _train(method: str, digits: tuple[Any, Any], out: Path, epochs: int, device:
 
 
 def _evaluate(model: Path, suite: str, out: Path, device: str, options: dict[str, Any]) -> Results:
-    from robustbench_lite.commands._progress import Bars
-    from robustbench_lite.evaluation import evaluate
+    from robustbench_lite.commands._progress import EvaluationBars
+    from robustbench_lite.evaluation.evaluate import evaluate
 
     folder = out / f"{model.parent.name}-{suite}"
-    with Bars() as bars:
+    with EvaluationBars() as bars:
         return evaluate(
             model,
             suite,
-            run_folder=folder,
+            out=folder,
             progress=bars,
             device=device,
             force=True,

@@ -8,149 +8,101 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
-from robustbench_lite.commands._options import format_option, forward_options, names, numbers, titled
+from robustbench_lite.commands._options import (
+    HELP_WIDTH,
+    PATH,
+    data_option,
+    format_option,
+    model_options,
+    names,
+    numbers,
+    overwrite_option,
+    run_options,
+    setting,
+    share,
+    titled,
+)
+from robustbench_lite.commands._wording import in_options
+from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings, SuiteSettings
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
 
 
-def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Turn "5%" or "0.05" into 0.05."""
-    if value is None:
-        return None
-    try:
-        number = float(value.strip().removesuffix("%"))
-    except ValueError:
-        raise click.BadParameter(f"expected a share such as 5% or 0.05, got {value!r}") from None
-    return number / 100 if value.strip().endswith("%") else number
-
-
-@click.command("eval")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    required=True,
-    metavar="[TITLE=]FILE|NAME",
-    help="Checkpoint file, torchvision:NAME or timm:NAME; several make a comparison.",
+@cloup.command("eval", formatter_settings=HELP_WIDTH)
+@cloup.option_group(
+    "Most used",
+    cloup.option(
+        "--model",
+        "models",
+        multiple=True,
+        required=True,
+        metavar="[TITLE=]FILE|NAME",
+        help="A checkpoint file, torchvision:NAME or timm:NAME. Several are evaluated side by side.",
+    ),
+    cloup.option(
+        "--suite",
+        required=True,
+        metavar="NAME",
+        help="cifar10-c, cifar100-c, imagenet-c, tiny-imagenet-c; the same with -p for perturbations, or "
+        "without -c for the clean set; custom, custom-c or custom-p for your own images.",
+    ),
+    data_option,
+    setting(SuiteSettings, "clean_data", type=PATH, metavar="PATH"),
+    cloup.option("--out", type=PATH, help="Run folder. By default runs/SUITE-MODEL-HASH."),
 )
-@click.option(
-    "--suite",
-    required=True,
-    metavar="NAME",
-    help="cifar10-c, cifar100-c, imagenet-c, tiny-imagenet-c, these with -p, clean ones, custom-c.",
+@cloup.option_group(
+    "What to evaluate",
+    setting(SuiteSettings, "corruptions", callback=names, metavar="A,B"),
+    setting(SuiteSettings, "severities", callback=numbers, metavar="1,3-5"),
+    setting(EvaluationSettings, "budget", callback=share, type=str, metavar="5%"),
+    setting(EvaluationSettings, "perturbation_list"),
+    cloup.option(
+        "--ensemble", is_flag=True, help="Average the probabilities of the models instead of comparing them."
+    ),
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder, or .tar, of the official files [env: ROBUSTBENCH_LITE_DATA].",
+@cloup.option_group(
+    "Data",
+    setting(SuiteSettings, "generate", flags=("--generate/--released",)),
+    setting(SuiteSettings, "profile"),
+    setting(SuiteSettings, "as_stored", flags=("--as-stored/--not-stored",)),
+    setting(SuiteSettings, "frost", type=PATH, metavar="PATH"),
+    setting(SuiteSettings, "classes", type=PATH, metavar="FILE"),
+    setting(SuiteSettings, "image_size"),
+    setting(SuiteSettings, "protocol"),
+    setting(SuiteSettings, "allow_partial"),
 )
-@click.option(
-    "--clean-data",
-    type=click.Path(path_type=Path),
-    help="Folder of the clean test set (it runs first and guards the rest), or your own images.",
+@cloup.option_group("Model", *model_options(ModelSettings))
+@cloup.option_group(
+    "Running", *run_options(EvaluationSettings), setting(EvaluationSettings, "force"), overwrite_option
 )
-@click.option(
-    "--generate/--released",
-    default=None,
-    help="Make the suite from --clean-data, or read the official files; by default what is given.",
+@cloup.option_group(
+    "Output",
+    cloup.option("--reference", is_flag=True, help="Show the rows of the paper beside the results."),
+    format_option,
 )
-@click.option(
-    "--profile", metavar="NAME", help="Generated images: imagenet, tiny-imagenet or cifar parameters."
-)
-@click.option(
-    "--as-stored/--not-stored",
-    default=None,
-    help="Generated images: pass them through the release's JPEG; by default as the suite's.",
-)
-@click.option(
-    "--frost",
-    "textures",
-    type=click.Path(path_type=Path),
-    help="Generated images: folder of the frost photographs.",
-)
-@click.option("--classes", type=click.Path(path_type=Path), help="Your own images: class names, one a line.")
-@click.option("--image-size", type=click.IntRange(min=8), help="Your own images: side to resize and crop to.")
-@click.option(
-    "--protocol",
-    default="official",
-    show_default=True,
-    metavar="NAME",
-    help="Input protocol: official, augmix or robustbench.",
-)
-@click.option("--corruptions", callback=names, metavar="A,B", help="Only these corruptions or perturbations.")
-@click.option(
-    "--severities", callback=numbers, metavar="1,3-5", help="Only these severities (difficulties for -P)."
-)
-@click.option("--allow-partial", is_flag=True, help="Go on although files are missing; prints no mean.")
-@click.option(
-    "--budget",
-    callback=_share,
-    metavar="5%",
-    help="Estimate the scores from this share of each cell's images, with an interval for the whole.",
-)
-@click.option("--arch", metavar="NAME", help="Architecture, where the checkpoint's tensors don't tell it.")
-@click.option(
-    "--normalize", metavar="NAME|MEAN,STD", help="imagenet, cifar10, cifar100, half, none, or numbers."
-)
-@click.option(
-    "--entry", metavar="NAME", help="Which of several sets of weights in the file, e.g. state_dict_ema."
-)
-@click.option(
-    "--trust-checkpoint", is_flag=True, help="Let the file run code while it loads (pickled modules)."
-)
-@click.option("--ensemble", is_flag=True, help="Average the models' probabilities instead of comparing them.")
-@click.option(
-    "--perturbation-list",
-    default="snow",
-    show_default=True,
-    metavar="NAME",
-    help="Ten perturbations of mFP: snow (the papers') or spatter (the CIFAR-P script's).",
-)
-@forward_options
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of bootstrap and generated images.",
-)
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Replicates for the 95 % intervals; 0 for none.",
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; by default runs/SUITE-MODEL-HASH.")
-@click.option("--overwrite", is_flag=True, help="Start afresh in a folder that holds another run.")
-@click.option("--force", is_flag=True, help="Go on although the clean error is near chance.")
-@click.option("--reference", is_flag=True, help="Show the paper's own rows beside the result.")
-@format_option
 def evaluate_command(
     models: tuple[str, ...],
     ensemble: bool,
     out: Path | None,
     reference: bool,
     style: str,
-    compiled: bool,
-    no_fuse: bool,
     **options: Any,
 ) -> None:
     """Evaluate checkpoints on a robustness suite by the paper's protocol.
 
-    The run folder keeps results.json, cells.csv and every prediction; the same command continues a run
-    that was killed.
+    The run folder keeps results.json, cells.csv and every prediction. The same command continues a run that
+    was killed.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
-    from robustbench_lite.commands._progress import Bars, is_first_process
+    from robustbench_lite.commands._progress import EvaluationBars, is_first_process
     from robustbench_lite.commands._terminal import terminal_width
-    from robustbench_lite.evaluation import evaluate
+    from robustbench_lite.evaluation.evaluate import evaluate
     from robustbench_lite.report import results_table
 
     keep_freed_memory()
-    options |= {"compile": compiled, "fuse": not no_fuse}
     named = [titled(model) for model in models]
     sources = tuple(source for _, source in named)
     chosen: list[tuple[str | None, Any]] = [(_title_of_all(named), sources)] if ensemble else [*named]
@@ -159,10 +111,11 @@ def evaluate_command(
     for title, model in chosen:
         parts = model if isinstance(model, tuple) else (model,)
         folders.append(_folder(out, parts, options, several=len(chosen) > 1))
-        with Bars() as bars:
-            results.append(evaluate(model, name=title, run_folder=folders[-1], progress=bars, **options))
+        with EvaluationBars() as bars:
+            results.append(evaluate(model, name=title, out=folders[-1], progress=bars, **options))
     if is_first_process():
-        click.echo(results_table(results, published=reference).render(style, terminal_width()))
+        table = results_table(results, published=reference).render(style, terminal_width())
+        click.echo(in_options(table))
         for folder in folders:
             click.echo(f"results: {folder}", err=True)
 

@@ -3,111 +3,123 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
-from robustbench_lite.commands._options import forward_options, titled
+from robustbench_lite.commands._options import (
+    HELP_WIDTH,
+    PATH,
+    data_option,
+    model_options,
+    names,
+    overwrite_option,
+    run_options,
+    setting,
+    titled,
+)
+from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings, SuiteSettings
 
 if TYPE_CHECKING:
     from robustbench_lite.evaluation.fourier.images import ImageSet
     from robustbench_lite.report.fourier.fourier_map import FourierMap
 
 
-@click.command("fourier")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="[TITLE=]FILE|NAME",
-    help="Checkpoint file, torchvision:NAME or timm:NAME; several become panels on one colour scale.",
+@cloup.command("fourier", formatter_settings=HELP_WIDTH)
+@cloup.option_group(
+    "Most used",
+    cloup.option(
+        "--model",
+        "models",
+        multiple=True,
+        metavar="[TITLE=]FILE|NAME",
+        help="A checkpoint file, torchvision:NAME or timm:NAME. Several become panels on one colour scale.",
+    ),
+    cloup.option(
+        "--dataset",
+        required=True,
+        metavar="NAME|PATH",
+        help="cifar10, cifar100, imagenet or tiny-imagenet, with the files in --data; or a folder of "
+        "images or "
+        "an .npz.",
+    ),
+    data_option,
+    cloup.option(
+        "--metric",
+        type=click.Choice(["error", "flip", "confidence"]),
+        default="error",
+        show_default=True,
+        help="The error against the labels, the share of predictions that change, or the loss of confidence.",
+    ),
+    cloup.option(
+        "--out", type=PATH, default=Path("fourier"), show_default=True, help="Folder of the results."
+    ),
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    envvar="ROBUSTBENCH_LITE_DATA",
-    help="Folder of the data set, folder of images, or .npz [env: ROBUSTBENCH_LITE_DATA].",
+@cloup.option_group(
+    "What to evaluate",
+    cloup.option(
+        "--norm",
+        type=float,
+        metavar="X",
+        help="l2 norm of a channel's perturbation. By default 4 at 32 pixels, 15.7 at 224.",
+    ),
+    cloup.option(
+        "--size",
+        type=int,
+        metavar="N",
+        help="Rows and columns of the map. By default all up to 64 pixels, else the 63 lowest.",
+    ),
+    cloup.option(
+        "--spectrum",
+        callback=names,
+        metavar="A,B",
+        help="Also draw the power spectra of what these corruptions change.",
+    ),
+    cloup.option(
+        "--severity",
+        type=click.IntRange(1, 5),
+        default=3,
+        show_default=True,
+        help="The severity of the corruptions in --spectrum.",
+    ),
 )
-@click.option(
-    "--dataset",
-    default="any",
-    show_default=True,
-    metavar="NAME",
-    help="cifar10, cifar100, imagenet, tiny-imagenet; any: a folder of images or an .npz.",
+@cloup.option_group(
+    "Data",
+    cloup.option("--limit", type=int, metavar="N", help="Use this many images, drawn at random by --seed."),
+    setting(SuiteSettings, "classes", type=PATH, metavar="FILE"),
+    setting(SuiteSettings, "image_size"),
+    cloup.option("--frost", type=PATH, help="Folder of the frost photographs, for --spectrum frost."),
 )
-@click.option("--classes", type=click.Path(path_type=Path), help="Class list, for class folders.")
-@click.option(
-    "--image-size", type=click.IntRange(min=8), help="Resize and crop the images in class folders to this."
+@cloup.option_group("Model", *model_options(ModelSettings))
+@cloup.option_group(
+    "Running",
+    *run_options(
+        EvaluationSettings,
+        bootstrap="Number of bootstrap replicates for the bands of the radial profile. 0 leaves them out.",
+        seed="The seed of the signs of the perturbations, of the sample and of the bootstrap.",
+    ),
+    overwrite_option,
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), help="Use a random sample of this many images (by --seed)."
+@cloup.option_group(
+    "Output",
+    cloup.option(
+        "--vmax",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="X",
+        help="The top of the colour scale, as a fraction.",
+    ),
 )
-@click.option(
-    "--norm", type=float, help="l2 norm of a channel's perturbation [default: 4 at 32 pixels, 15.7 at 224]."
-)
-@click.option(
-    "--size", type=int, help="Rows and columns of the map [default: all up to 64 pixels, else the 63 lowest]."
-)
-@click.option(
-    "--metric",
-    type=click.Choice(["error", "flip", "confidence"]),
-    default="error",
-    show_default=True,
-    help="Error against labels, changed predictions, or loss of confidence.",
-)
-@click.option("--spectrum", metavar="A,B", help="Also the power spectra of what these corruptions change.")
-@click.option(
-    "--severity",
-    type=click.IntRange(1, 5),
-    default=3,
-    show_default=True,
-    help="Of the corruptions in --spectrum.",
-)
-@click.option("--frost", type=click.Path(path_type=Path), help="Folder of the frost photographs.")
-@click.option("--arch", metavar="NAME", help="Architecture, where the checkpoint's tensors don't tell it.")
-@click.option(
-    "--normalize", metavar="NAME|MEAN,STD", help="imagenet, cifar10, cifar100, half, none, or numbers."
-)
-@click.option(
-    "--trust-checkpoint", is_flag=True, help="Let the file run code while it loads (pickled modules)."
-)
-@forward_options
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of signs, sample and bootstrap.",
-)
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Replicates for the profile's bands; 0 for none.",
-)
-@click.option(
-    "--vmax", type=click.FloatRange(0, 1, min_open=True), help="Top of the colour scale, as a fraction."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("fourier"),
-    show_default=True,
-    help="Folder of the results.",
-)
-@click.option("--overwrite", is_flag=True, help="Start afresh in a folder that holds another sweep.")
 def fourier_command(
     models: tuple[str, ...],
-    data: Path,
     dataset: str,
+    data: Path | None,
     classes: Path | None,
     image_size: int | None,
     limit: int | None,
-    spectrum: str | None,
+    spectrum: tuple[str, ...] | None,
     severity: int,
     frost: Path | None,
     vmax: float | None,
@@ -119,7 +131,7 @@ def fourier_command(
     Writes heatmap.png, .pdf, .npy, .csv and .json, and profile.png; the same command continues a sweep that
     was killed. With --spectrum also spectrum.png, .pdf, .npy, .csv and .json, for which no model is needed.
     """
-    if not models and not spectrum:
+    if not models and spectrum is None:
         raise click.UsageError("Give --model, --spectrum, or both.")
     sources = _titled(models)
     folders = _folders(sources, out)
@@ -128,11 +140,10 @@ def fourier_command(
 
     keep_freed_memory()
     images = open_images(
-        data, dataset, classes=classes, image_size=image_size, limit=limit, seed=options["seed"]
+        dataset, data, classes=classes, image_size=image_size, limit=limit, seed=options["seed"]
     )
-    if spectrum:
-        names = [name.strip() for name in spectrum.split(",") if name.strip()]
-        _spectra(images, names, severity, frost, out, options)
+    if spectrum is not None:
+        _spectra(images, spectrum, severity, frost, out, options)
     if models:
         maps = _sweeps(sources, folders, images, options)
         _draw(maps, out, vmax)
@@ -140,14 +151,14 @@ def fourier_command(
 
 def _titled(models: tuple[str, ...]) -> dict[str, str]:
     """Models by title: the one given as TITLE=FILE, else the file's name without its endings."""
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for model in models:
         title, source = titled(model)
         stem = title or Path(source).name.partition(".")[0].replace(":", "-")
-        if stem in found:
-            raise click.UsageError(f"Two models are called {stem!r}; tell them apart with TITLE=FILE.")
-        found[stem] = source
-    return found
+        if stem in sources:
+            raise click.UsageError(f"Two models are called {stem!r}; give them names with TITLE=FILE.")
+        sources[stem] = source
+    return sources
 
 
 def _folders(titles: Collection[str], out: Path) -> dict[str, Path]:
@@ -182,12 +193,12 @@ def _sweeps(
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.evaluation.fourier.heatmap import fourier_heatmap
 
-    told = dict(options)
-    told |= {"compile": told.pop("compiled"), "fuse": not told.pop("no_fuse")}
     maps: dict[str, FourierMap] = {}
     for title, model in sources.items():
         with bar(title) as tell:
-            maps[title] = fourier_heatmap(model, images, run_folder=folders[title], progress=tell, **told)
+            maps[title] = fourier_heatmap(
+                model, images, name=title, out=folders[title], progress=tell, **options
+            )
         if is_first_process():
             maps[title].save(folders[title])
     return maps
@@ -221,7 +232,7 @@ def _draw(maps: dict[str, FourierMap], out: Path, vmax: float | None) -> None:
 
 def _spectra(
     images: ImageSet,
-    names: list[str],
+    corruptions: Sequence[str],
     severity: int,
     frost: Path | None,
     out: Path,
@@ -243,12 +254,12 @@ def _spectra(
     with bar("spectra") as tell:
         spectra = corruption_spectra(
             images,
-            names,
+            corruptions,
             severity,
             size=default_size(images.size) if options["size"] is None else options["size"],
             seed=options["seed"],
             device=options["device"],
-            textures=frost,
+            frost=frost,
             progress=tell,
         )
     figure = plot_spectra(spectra)
@@ -260,4 +271,4 @@ def _spectra(
         "spectrum.json": (json.dumps(record, indent=2) + "\n").encode(),
     }
     write_files(out, files)
-    click.echo(f"spectra of {', '.join(names)} at severity {severity}: {out}", err=True)
+    click.echo(f"spectra of {', '.join(corruptions)} at severity {severity}: {out}", err=True)

@@ -56,7 +56,7 @@ CORRUPTIONS: Final[dict[str, Corruption]] = with_headings(
         "motion_blur": Corruption(blur.motion_blur, severity.MOTION_BLUR),
         "zoom_blur": Corruption(blur.zoom_blur, severity.ZOOM_BLUR, chunk_factor=8),
         "snow": Corruption(weather.snow, severity.SNOW, chunk_factor=2),
-        "frost": Corruption(weather.frost, severity.FROST, chunk_factor=2, keywords=("textures",)),
+        "frost": Corruption(weather.frost, severity.FROST, chunk_factor=2, keywords=("frost",)),
         "fog": Corruption(weather.fog, severity.FOG, chunk_factor=4),
         "brightness": Corruption(weather.brightness, severity.BRIGHTNESS),
         "contrast": Corruption(digital.contrast, severity.CONTRAST),
@@ -87,7 +87,7 @@ def corrupt(
     seed: int = 0,
     index: ArrayLike | Tensor | None = None,
     draws: RecordedDraws | None = None,
-    textures: str | os.PathLike[str] | None = None,
+    frost: str | os.PathLike[str] | None = None,
 ) -> Images:
     """Corrupt a batch of images as ImageNet-C and CIFAR-10-C were made (before ImageNet-C's JPEG storage).
 
@@ -105,7 +105,7 @@ def corrupt(
         seed: any integer.
         index: image indices (N,); 0, 1, 2, ... by default. Give them when a data set comes in batches.
         draws: recorded random draws to use instead, to replay a run of the published scripts.
-        textures: folder of the frost photographs, for frost; by default the usual places.
+        frost: folder of the frost photographs, for frost; by default the usual places.
 
     Returns:
         A new batch of the same kind, shape and device.
@@ -133,7 +133,7 @@ def corrupt(
     parameters = levels[level - 1]
     _check_size(name, record.least_side(parameters), height, width)
     source: Draws = draws or CounterDraws(seed, f"{name}/{level}", places, batch.device)
-    options = {"textures": textures}
+    options = {"frost": frost}
     with torch.inference_mode():
         for start, stop in _batch.chunks(batch, record.chunk_factor):
             part = source.part(start, stop)

@@ -44,7 +44,7 @@ class Corruption:
             parameters.
         chunk_factor: how many times the usual number of images the kernel gets at once on a CPU: more than 1
             for a kernel of many small steps.
-        keywords: the keywords of `corrupt` that the kernel takes too, for example "textures".
+        keywords: the keywords of `corrupt` that the kernel takes too, for example "frost".
 
     Raises:
         InvalidInput: the kernel can't be called like this, or there are not five severities.
@@ -84,7 +84,7 @@ class Corruption:
     @property
     def needs_photographs(self) -> bool:
         """Whether the kernel reads the photographs of frost."""
-        return "textures" in self.keywords
+        return "frost" in self.keywords
 
     def least_side(self, parameters: Parameters) -> int:
         """The shorter side that images need with these parameters, in pixels."""

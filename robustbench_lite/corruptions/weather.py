@@ -100,7 +100,7 @@ def frost(
     images: Tensor,
     parameters: Parameters,
     draws: Draws,
-    textures: str | os.PathLike[str] | None = None,
+    frost: str | os.PathLike[str] | None = None,
 ) -> Tensor:
     """Add a random crop of one of the first five frost photographs.
 
@@ -108,7 +108,7 @@ def frost(
         images: uint8 (N, 3, H, W).
         parameters: weight of the image, weight of the photograph, scale of the photograph.
         draws: asked for the photograph, the first row and the first column.
-        textures: folder of the photographs; None looks in the usual places.
+        frost: folder of the photographs; None looks in the usual places.
 
     Raises:
         DataError: the photographs are nowhere to be found.
@@ -117,7 +117,7 @@ def frost(
     Source: `frost` of make_imagenet_c.py and make_cifar_c.py, which never draw the sixth photograph.
     """
     image_weight, frost_weight, scale = parameters
-    crops = crop_photographs(draws, images.shape[-2:], find_photographs(textures), scale, images.device)
+    crops = crop_photographs(draws, images.shape[-2:], find_photographs(frost), scale, images.device)
     pairs = images.to(torch.int32, memory_format=torch.contiguous_format).mul_(256).add_(crops)
     table = _frost_table(image_weight, frost_weight).to(images.device)
     return table.index_select(0, pairs.flatten()).view(pairs.shape)

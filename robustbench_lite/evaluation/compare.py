@@ -18,30 +18,34 @@ from robustbench_lite.suites import CLEAN, Cell
 FEW_IMAGES: Final = 200
 
 
-def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, seed: int = 0) -> Comparison:
+def compare(
+    first: str | Path | Results, second: str | Path | Results, *, bootstrap: int = 4000, seed: int = 0
+) -> Comparison:
     """Compare two models on one suite: the differences of their scores, paired image by image.
 
     Args:
-        first: run folder of A.
-        second: run folder of B.
-        replicates: of the bootstrap over images and of the swaps that p-values come from.
-        seed: of both.
+        first: run folder of A, or its results, as `evaluate` returns them or `Results.load` reads them.
+        second: run folder of B, or its results.
+        bootstrap: replicates of the bootstrap over images, and of the swaps that p-values come from.
+        seed: seed of both.
 
     Raises:
-        InvalidInput: the runs can't be compared, because their suites, protocols, data, cells or images
-            differ; the message says how.
+        InvalidInput: results that no folder keeps, or runs that can't be compared, because their suites,
+            protocols, data, cells or images differ; the message says how.
         DataError: a folder holds no finished run with its predictions.
     """
-    if replicates < 1000:
-        raise InvalidInput(f"p-values near 5 % need at least 1000 replicates, got {replicates}")
-    runs = [Results.load(first), Results.load(second)]
+    if bootstrap < 1000:
+        raise InvalidInput(
+            f"`bootstrap={bootstrap}` is too small: p-values near 5 % need at least 1000 replicates"
+        )
+    runs = [one if isinstance(one, Results) else Results.load(one) for one in (first, second)]
     reasons = obstacles(*runs)
     if reasons:
         raise InvalidInput("these runs can't be compared: " + "; ".join(reasons))
-    a, b = (_scores(run, Path(place)) for run, place in zip(runs, (first, second), strict=True))
+    a, b = (_scores(run, _folder(run)) for run in runs)
     heads = [headlines(one, means=not runs[0].missing)[0] for one in (a, b)]
     rows = _pairs(_by_name(a), _by_name(b))
-    found = judged([*rows, *_pairs(*heads)], _populations(runs[0], a), replicates, seed)
+    found = judged([*rows, *_pairs(*heads)], _populations(runs[0], a), bootstrap, seed)
     return Comparison(
         suite=runs[0].suite,
         first=runs[0].model,
@@ -49,10 +53,21 @@ def compare(first: str | Path, second: str | Path, *, replicates: int = 4000, se
         score=_row_score(runs[0]),
         by_name=holm(found[: len(rows)]),
         headlines=tuple(found[len(rows) :]),
-        notes=_notes(runs[0], replicates, seed),
+        notes=_notes(runs[0], bootstrap, seed),
         title=runs[0].spec.title,
         shown=runs[0].shown,
     )
+
+
+def _folder(run: Results) -> Path:
+    """The run folder, which has the predictions."""
+    if run.folder is None:
+        raise InvalidInput(
+            f"the results of {run.model} are in no run folder, and comparing needs the predictions that "
+            "are kept "
+            "there; evaluate with `out=DIR`"
+        )
+    return Path(run.folder)
 
 
 def obstacles(first: Results, second: Results) -> list[str]:

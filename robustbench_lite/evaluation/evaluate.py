@@ -5,45 +5,31 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypedDict, Unpack
 
-from robustbench_lite.errors import InvalidInput, RobustBenchWarning, UnknownName
-from robustbench_lite.evaluation.progress import Progress, Silent
-from robustbench_lite.evaluation.run import Run
-from robustbench_lite.evaluation.settings import Settings
-from robustbench_lite.evaluation.sources import AnyModel, Sources, open_models, open_suites
+from robustbench_lite.errors import InvalidInput, RobustBenchWarning
+from robustbench_lite.evaluation.given_model import AnyModel, open_models
+from robustbench_lite.evaluation.progress import EvaluationProgress, SilentEvaluation
+from robustbench_lite.evaluation.run import EvaluationRun
+from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings, SuiteSettings
+from robustbench_lite.evaluation.sources import open_suite
 from robustbench_lite.evaluation.subset import sample_cells
-from robustbench_lite.models import renamed
+from robustbench_lite.keywords import pick
 from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATIONS
 from robustbench_lite.results import Results
 from robustbench_lite.runtime import Amp, check_amp, fixed_precision, processes, resolve_device
 from robustbench_lite.suites import CLEAN, Suite
-
-
-class Options(TypedDict, total=False):
-    """The fields of `Settings`, as keywords of `evaluate`."""
-
-    device: str
-    amp: Amp | None
-    tf32: bool
-    compile: bool
-    fuse: bool
-    batch_size: int | None
-    perturbation_list: str
-    bootstrap: int
-    seed: int
-    force: bool
-    budget: float | None
+from robustbench_lite.suites.arrays import in_memory
 
 
 def evaluate(
     model: AnyModel | Sequence[AnyModel],
     suite: str | Suite,
     *,
+    # The suite, as in load_suite.
     data: str | Path | None = None,
-    clean_data: str | Path | None = None,
+    clean_data: object = None,
     generate: bool | None = None,
     protocol: str = "official",
     corruptions: Sequence[str] | None = None,
@@ -51,48 +37,79 @@ def evaluate(
     allow_partial: bool = False,
     profile: str | None = None,
     as_stored: bool | None = None,
-    textures: str | Path | None = None,
+    frost: str | Path | None = None,
     classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
+    # The model, as in load_model.
     arch: str | None = None,
     normalize: str | None = None,
     entry: str | None = None,
     trust_checkpoint: bool = False,
     name: str | None = None,
-    run_folder: str | Path | None = None,
+    # The run.
+    device: str = "auto",
+    amp: Amp | None = None,
+    tf32: bool = False,
+    compile: bool = False,
+    fuse: bool = True,
+    batch_size: int | None = None,
+    perturbation_list: str = "snow",
+    bootstrap: int = 1000,
+    seed: int = 0,
+    force: bool = False,
+    budget: float | None = None,
+    # The output.
+    out: str | Path | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
-    **options: Unpack[Options],
+    progress: EvaluationProgress | None = None,
 ) -> Results:
     """Evaluate a model on a suite by the papers' protocol.
 
+    Names and paths are opened with `load_model` and `load_suite`, which describe the settings of the model
+    and of the suite; `EvaluationSettings` describes those of the run. An opened model or suite gives the
+    same results.
+
     Args:
-        model: a checkpoint's path, a name such as "torchvision:resnet50", a module, or any callable from
-            images (N, 3, H, W) in [0, 1] to logits (N, classes). A sequence of them is an ensemble: their
+        model: a checkpoint file, a name such as "torchvision:resnet50", a module, or any callable from images
+            (N, 3, H, W) in [0, 1] to logits (N, classes). A sequence of models is an ensemble, whose
             probabilities are averaged.
-        suite: a name of `SUITES`; "custom", "custom-c" or "custom-p" for your own images; or an opened suite.
-        data: folder (or .tar) of the official files.
-        clean_data: folder of the matching clean test set, which then runs first and guards the rest, or your
-            own images: class folders or an .npz.
-        generate: make the suite from the clean images; by default where only these are given.
-        protocol: input protocol: "official", "augmix" or "robustbench".
-        corruptions: the corruptions or perturbations to run; the suite's test set where None.
-        severities: the severities (difficulties) to run; all five (the first) where None.
-        allow_partial: go on although files are missing; the results are marked partial and carry no means.
+        suite: a name of `SUITES`; "custom", "custom-c" or "custom-p" for your own images; or a `Suite`.
+        data: folder (or .tar) of the official files of the suite.
+        clean_data: the matching clean test set, which then runs first and guards the rest; or your own
+            images: class folders, an .npz, `(images, labels)`, a torch `Dataset`, a `DataLoader` or a
+            Hugging Face data set.
+        generate: whether the suite is made from the clean images; by default where only these are given.
+        protocol: how official files become model inputs: "official", "augmix" or "robustbench".
+        corruptions: only these corruptions or perturbations; by default the test set of the suite.
+        severities: only these severities, or difficulties of -P; by default all five, for -P the first.
+        allow_partial: go on although files are missing; the results are marked partial and have no means.
         profile: parameter table of generated images: "imagenet", "tiny-imagenet" or "cifar".
-        as_stored: whether generated images pass through the JPEG of the release; as the suite's where None.
-        textures: folder of the frost photographs, for generated frost.
-        classes: class names of your own images, or a file with one a line.
-        image_size: side to which your own photographs are resized and cropped.
-        arch: architecture of the checkpoint, where it can't be told from its tensors.
-        normalize: input normalisation by name or as "MEAN,STD", where the default is not right.
-        entry: which of several sets of weights in a checkpoint, for example "state_dict_ema".
+        as_stored: whether generated images pass through the JPEG compression of the release.
+        frost: folder of the frost photographs, for generated images.
+        classes: class names of your own images, or a file with one per line.
+        image_size: side in pixels to which your own photographs are resized and cropped.
+        arch: architecture of a checkpoint, where its tensors do not show it.
+        normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that
+            of its architecture.
+        entry: which of several sets of weights in a checkpoint to use.
         trust_checkpoint: allow a file to run code while it loads (a pickled module).
-        name: of the model in tables and records; by default the file's, or that of the class or function.
-        run_folder: where results and predictions are kept; the same call continues a run that was killed.
+        name: name of the model in tables and records; by default that of the file, class or function.
+        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".
+        amp: autocast to "bf16" or "fp16"; None computes in float32.
+        tf32: let CUDA round float32 products to TF32.
+        compile: run the model through `torch.compile`.
+        fuse: fold batch norm into convolutions where the logits agree to 1e-5.
+        batch_size: images per forward pass; None measures the fastest size.
+        perturbation_list: the ten perturbations of mFP and mFR: "snow" or "spatter".
+        bootstrap: replicates of the bootstrap over images; 0 leaves the intervals out.
+        seed: seed of the bootstrap, of generated images, and of the sample of a budget.
+        force: go on although the clean error is near chance.
+        budget: share of each cell's images, in (0, 1), from which the scores are estimated; None evaluates
+            all of them.
+        out: run folder, where results and predictions are kept; the same call continues a run that was
+            killed. None keeps nothing.
         overwrite: start afresh in a folder that holds another run.
-        progress: told what happens; where None, only what qualifies the numbers is told, by `warnings`.
-        **options: fields of `Settings`.
+        progress: is told what happens. Where None, what qualifies the numbers is a `RobustBenchWarning`.
 
     Raises:
         DataError: missing, incomplete or damaged files.
@@ -100,51 +117,49 @@ def evaluate(
         ModelError: a model whose outputs can't be scored, or whose clean error is near chance.
         InvalidInput: an unknown name or a value outside its range.
     """
-    for option in options:
-        if option not in Options.__annotations__:
-            raise UnknownName("option", option, Options.__annotations__)
-    settings = Settings(**options)
-    if corruptions is None and str(suite).endswith("-p"):
-        usual = PERTURBATION_LISTS[settings.perturbation_list]
-        corruptions = usual if usual != TEST_PERTURBATIONS else None
-    sources = Sources(
-        data,
-        clean_data,
-        generate,
-        protocol,
-        corruptions,
-        severities,
-        allow_partial,
-        profile,
-        as_stored,
-        textures,
-        settings.seed,
-        classes,
-        image_size,
-    )
-    told, progress = progress, progress or Silent()
+    given = locals()
+    settings = EvaluationSettings(**pick(EvaluationSettings, given))
+    wanted = SuiteSettings(**pick(SuiteSettings, given))
+    listener = progress or SilentEvaluation()
     with processes() as team, fixed_precision(tf32=settings.tf32), contextlib.ExitStack() as stack:
-        device = resolve_device(settings.device)
-        check_amp(device, settings.amp)
-        heard = progress if team.first else Silent()
-        if isinstance(suite, Suite):
-            if replace(sources, seed=0) != Sources():
-                raise InvalidInput(
-                    "an opened suite brings its own files and cells; give its name to choose them"
-                )
-            opened, clean = suite, None
-        else:
-            opened, clean = open_suites(suite, sources, device, heard)
-        classifier = open_models(model, opened, arch, normalize, trust_checkpoint, entry)
-        classifier = classifier if name is None else renamed(classifier, name)
+        device_here = resolve_device(settings.device)
+        check_amp(device_here, settings.amp)
+        listener = listener if team.first else SilentEvaluation()
+        opened = _opened(suite, wanted, settings, listener).to(device_here)
+        classifier = open_models(model, opened.spec.name, ModelSettings(**pick(ModelSettings, given)))
         readers = {cell: stack.enter_context(contextlib.closing(opened.open(cell))) for cell in opened.cells}
-        if clean is not None:
-            readers = {CLEAN: stack.enter_context(contextlib.closing(clean.open(CLEAN))), **readers}
+        if opened.clean is not None:
+            clean = stack.enter_context(contextlib.closing(opened.clean.open(CLEAN)))
+            readers = {CLEAN: clean, **readers}
         if settings.budget is not None:
             readers = sample_cells(readers, settings.budget, settings.seed)
-        run = Run(opened, clean, classifier, readers, settings, device, team, heard)
-        results = run.go(run_folder, overwrite)
-        if told is None and team.first:
+        run = EvaluationRun(opened, classifier, readers, settings, device_here, team, listener)
+        results = run.go(out, overwrite)
+        if progress is None and team.first:
             for text in run.unheard:
                 warnings.warn(text, RobustBenchWarning, stacklevel=2)
         return results
+
+
+def _opened(
+    suite: str | Suite, wanted: SuiteSettings, settings: EvaluationSettings, progress: EvaluationProgress
+) -> Suite:
+    """The suite that is given, or the one of that name."""
+    usual = PERTURBATION_LISTS[settings.perturbation_list]
+    if isinstance(suite, Suite):
+        _refuse(wanted, SuiteSettings(seed=settings.seed))
+        return suite
+    if suite.endswith("-p") and wanted.corruptions is None and usual != TEST_PERTURBATIONS:
+        wanted = replace(wanted, corruptions=usual)
+    return open_suite(suite, wanted, progress)
+
+
+def _refuse(wanted: SuiteSettings, usual: SuiteSettings) -> None:
+    """Refuse settings of a suite beside an opened one, where they would be without effect."""
+    for field in fields(SuiteSettings):
+        value, default = getattr(wanted, field.name), getattr(usual, field.name)
+        if value is not default and (in_memory(value) or value != default):
+            raise InvalidInput(
+                f"`{field.name}=...` goes with the name of a suite; this one is opened already: give it to "
+                "load_suite"
+            )

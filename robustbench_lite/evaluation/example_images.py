@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from robustbench_lite.errors import DataError
-from robustbench_lite.evaluation.progress import Silent
-from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.evaluation.progress import SilentEvaluation
+from robustbench_lite.evaluation.settings import SuiteSettings
+from robustbench_lite.evaluation.sources import open_suite
 from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.evaluation.subset import read_at
 from robustbench_lite.reference import cifar_classes
@@ -31,7 +31,7 @@ class Places:
         data: folder of the suite's files, or of the clean files that it was generated from; the place that
             the run recorded if None.
         clean_data: folder of the clean files beside an official suite; as recorded if None.
-        textures: folder of the frost photographs; as recorded if None.
+        frost: folder of the frost photographs; as recorded if None.
         classes: names of the classes, for the user's own images.
         images: number of images, one row each.
         seed: of the random choice of images.
@@ -39,7 +39,7 @@ class Places:
 
     data: str | Path | None = None
     clean_data: str | Path | None = None
-    textures: str | Path | None = None
+    frost: str | Path | None = None
     classes: Sequence[str] | None = None
     images: int = 4
     seed: int = 0
@@ -90,7 +90,7 @@ def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
     root = places.data or record["root"]
     beside = places.clean_data or (root if generated else clean.get("root"))
     cells = [cell for cell in results.cells if cell.name != CLEAN.name]
-    sources = Sources(
+    settings = SuiteSettings(
         data=None if generated else root,
         clean_data=beside,
         generate=generated,
@@ -99,14 +99,14 @@ def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
         severities=tuple(sorted({cell.severity for cell in cells})),
         profile=record.get("profile"),
         as_stored=record.get("as_stored"),
-        textures=places.textures or record.get("textures"),
+        frost=places.frost or record.get("frost") or record.get("textures"),
         seed=int(record.get("seed") or 0),
     )
-    suite, clean_suite = open_suites(results.suite, sources, torch.device("cpu"), Silent())
+    suite = open_suite(results.suite, settings, SilentEvaluation())
     if suite.fingerprint() != record["fingerprint"]:
         raise DataError(f"the images in {root} are not those that were evaluated (another fingerprint)")
     has_clean = (CLEAN.name, CLEAN.severity) in {(cell.name, cell.severity) for cell in results.cells}
-    return suite, clean_suite if has_clean else None
+    return suite, suite.clean if has_clean else None
 
 
 def _cells(results: Results, answers: Mapping[str, Mapping[Cell, Columns]]) -> list[Cell]:

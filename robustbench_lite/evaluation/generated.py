@@ -28,26 +28,26 @@ STORED_QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Recipe:
+class GenerationRecipe:
     """How generated images come about; together with the clean files it decides every pixel.
 
     Attributes:
         profile: parameter table: "imagenet", "tiny-imagenet" or "cifar".
         seed: of the draws; an image's draws depend on seed, corruption, severity and its index alone.
         as_stored: pass images through the JPEG (quality 85) that the files of ImageNet-C went through.
-        textures: folder of the frost photographs, where they are not in one of the usual places.
+        frost: folder of the frost photographs, where they are not in one of the usual places.
     """
 
     profile: str
     seed: int = 0
     as_stored: bool = False
-    textures: str | None = None
+    frost: str | None = None
 
 
 def generated_suite(
     spec: SuiteSpec,
     clean: Suite,
-    recipe: Recipe,
+    recipe: GenerationRecipe,
     device: torch.device,
     *,
     corruptions: Sequence[str] | None = None,
@@ -70,18 +70,22 @@ def generated_suite(
     spec = with_own(spec, corruptions)
     cells = select_cells(spec, corruptions, severities)
     source = _Source(clean, recipe, device, videos=spec.kind == "perturbation")
-    return Suite(spec, clean.root, clean.protocol, cells, (), source)
+    return Suite(spec, clean.root, clean.protocol, cells, (), source, clean)
 
 
 class _Source:
     """Cells that exist as soon as they are read."""
 
-    def __init__(self, clean: Suite, recipe: Recipe, device: torch.device, *, videos: bool) -> None:
+    def __init__(self, clean: Suite, recipe: GenerationRecipe, device: torch.device, *, videos: bool) -> None:
         self._clean = clean
         self._recipe = recipe
         self._device = device
         self._videos = videos
         self._kept: Reader | None = None
+
+    def to(self, device: torch.device) -> _Source:
+        """The same source, which makes its images on the device."""
+        return _Source(self._clean, self._recipe, device, videos=self._videos)
 
     def present(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
         """All of them."""
@@ -93,8 +97,10 @@ class _Source:
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
         """Digest of the clean files, the recipe and the version that carries it out."""
-        said = json.dumps({**asdict(self._recipe), "textures": None, "version": __version__}, sort_keys=True)
-        digest = hashlib.sha256(f"{self._clean_fingerprint} {said}".encode())
+        # The photographs are identified below by their content; "textures" keeps the digests of version 0.1.
+        recipe = {name: value for name, value in asdict(self._recipe).items() if name != "frost"}
+        text = json.dumps({**recipe, "textures": None, "version": __version__}, sort_keys=True)
+        digest = hashlib.sha256(f"{self._clean_fingerprint} {text}".encode())
         if not self._videos and any(CORRUPTIONS[cell.name].needs_photographs for cell in cells):
             digest.update(json.dumps(self._photographs).encode())
         own = corruption_digests(dict.fromkeys(cell.name for cell in cells))
@@ -108,7 +114,7 @@ class _Source:
     @functools.cached_property
     def _photographs(self) -> dict[str, str]:
         """SHA-256 of the frost photographs that will be used."""
-        folder = find_photographs(self._recipe.textures)
+        folder = find_photographs(self._recipe.frost)
         return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in PHOTOGRAPHS}
 
     def describe(self) -> dict[str, object]:
@@ -131,7 +137,7 @@ class _Source:
 class _Images:
     """Clean images on their way through one corruption."""
 
-    def __init__(self, clean: Reader, cell: Cell, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, clean: Reader, cell: Cell, recipe: GenerationRecipe, device: torch.device) -> None:
         self._clean, self._cell, self._recipe, self._device = clean, cell, recipe, device
         self.count = clean.count
         self.labels: npt.NDArray[np.int64] | None = clean.labels
@@ -151,7 +157,7 @@ class _Images:
             profile=self._recipe.profile,
             seed=self._recipe.seed,
             index=indices,
-            textures=self._recipe.textures,
+            frost=self._recipe.frost,
         )
         if self._recipe.as_stored:
             corrupted = jpeg_round_trip(corrupted, STORED_QUALITY)
@@ -169,7 +175,7 @@ class _Sequences:
     those, whose sizes differ, and works on one at a time: a sequence of frames is batch enough.
     """
 
-    def __init__(self, clean: Reader, cell: Cell, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, clean: Reader, cell: Cell, recipe: GenerationRecipe, device: torch.device) -> None:
         self._clean, self._cell, self._recipe, self._device = clean, cell, recipe, device
         self.count = clean.count
         self.labels = None

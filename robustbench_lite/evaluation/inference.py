@@ -17,7 +17,7 @@ import torch
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.evaluation.prepared_model import Forward
-from robustbench_lite.evaluation.progress import Progress
+from robustbench_lite.evaluation.progress import EvaluationProgress
 from robustbench_lite.evaluation.store import Column, Columns, RunFolder
 from robustbench_lite.metrics import streaming
 from robustbench_lite.results import CellResult, check_finite
@@ -51,7 +51,7 @@ def run_cells(
     batch_size: int,
     team: Processes,
     folder: RunFolder | None,
-    progress: Progress,
+    progress: EvaluationProgress,
     scored: Scored,
     publish: Callable[[], None],
 ) -> None:
@@ -109,7 +109,7 @@ def _kept(readers: Mapping[Cell, Reader], team: Processes, folder: RunFolder | N
     return {cell: columns for cell, columns in found.items() if columns is not None}
 
 
-def _keep(scored: Scored, cell: Cell, columns: Columns, progress: Progress) -> None:
+def _keep(scored: Scored, cell: Cell, columns: Columns, progress: EvaluationProgress) -> None:
     result = score(cell, columns)
     scored.columns[cell], scored.results[cell] = columns, result
     progress.end_cell(result)
@@ -129,7 +129,10 @@ def score(cell: Cell, columns: Columns) -> CellResult:
 
 
 def _run_share(
-    forward: Forward, batches: Iterator[tuple[Job, torch.Tensor]], team: Processes, progress: Progress
+    forward: Forward,
+    batches: Iterator[tuple[Job, torch.Tensor]],
+    team: Processes,
+    progress: EvaluationProgress,
 ) -> list[tuple[int, Columns]]:
     """Run batches; each batch's columns are fetched while the device works on the next one."""
     parts: list[tuple[int, Columns]] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from robustbench_lite.errors import ModelError
-from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.models import (
     Classifier,
     Ensemble,
@@ -38,7 +38,7 @@ class Forward:
     memory the batch is halved for the rest of the run; results keep their order.
     """
 
-    def __init__(self, model: Model, device: torch.device, settings: Settings) -> None:
+    def __init__(self, model: Model, device: torch.device, settings: EvaluationSettings) -> None:
         self.model = model
         self.device = device
         self.settings = settings
@@ -72,7 +72,7 @@ class Forward:
 def ready(
     classifier: Classifier | Ensemble,
     images: torch.Tensor,
-    settings: Settings,
+    settings: EvaluationSettings,
     device: torch.device,
     classes: int | None,
 ) -> tuple[Forward, str, int]:

@@ -1,4 +1,4 @@
-"""How a run tells what it does; the terminal's bars and a notebook's silence both implement this."""
+"""The events of an evaluation that a caller can follow; the bars of the terminal implement them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from robustbench_lite.results import CellResult
 from robustbench_lite.suites import Cell
 
 
-class Progress(Protocol):
+class EvaluationProgress(Protocol):
     """What happens during a run, in order; only the first process of several reports."""
 
     def note(self, text: str) -> None:
@@ -27,7 +27,7 @@ class Progress(Protocol):
         """A cell is scored and kept."""
 
 
-class Silent:
+class SilentEvaluation:
     """Says nothing."""
 
     def note(self, text: str) -> None:

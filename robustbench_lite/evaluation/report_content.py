@@ -193,11 +193,11 @@ def _examples(runs: Sequence[_StoredRun], places: Places) -> tuple[Examples | No
 def _missing_images(results: Results, places: Places) -> str:
     """Return which recorded images are not there and the option that names them; empty where all are."""
     data, clean = (results.provenance.get(key) or {} for key in ("data", "clean_data"))
-    needed = [("--data", places.data, data), ("--clean-data", places.clean_data, clean)]
+    needed = [("data", places.data, data), ("clean_data", places.clean_data, clean)]
     if data.get("mode") == "generated":
-        needed = [("--clean-data", places.clean_data or places.data, data)]
+        needed = [("clean_data", places.clean_data or places.data, data)]
     for option, given, record in needed:
         root = record.get("root")
         if given is None and root is not None and not Path(root).exists():
-            return f"No example images: {root} is not found from here; give {option} DIR."
+            return f"No example images: {root} is not found from here; give `{option}=DIR`."
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +14,7 @@ import torch
 
 from robustbench_lite import plugins
 from robustbench_lite.errors import DataError, ModelError
+from robustbench_lite.evaluation.given_model import weights_sha256
 from robustbench_lite.evaluation.inference import Scored, frames_of, run_cells
 from robustbench_lite.evaluation.prepared_model import (
     Forward,
@@ -22,10 +23,9 @@ from robustbench_lite.evaluation.prepared_model import (
     ready,
     same_outputs,
 )
-from robustbench_lite.evaluation.progress import Progress
+from robustbench_lite.evaluation.progress import EvaluationProgress
 from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance
-from robustbench_lite.evaluation.settings import Settings
-from robustbench_lite.evaluation.sources import weights_sha256
+from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.evaluation.store import RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise
@@ -46,17 +46,16 @@ _GRAVE: Final = 0.05
 
 
 @dataclass
-class Run:
+class EvaluationRun:
     """One evaluation under way."""
 
     suite: Suite
-    clean: Suite | None
     classifier: Classifier | Ensemble
     readers: Mapping[Cell, Reader]
-    settings: Settings
+    settings: EvaluationSettings
     device: torch.device
     team: Processes
-    progress: Progress
+    progress: EvaluationProgress
     warnings: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
 
@@ -76,7 +75,7 @@ class Run:
     @cached_property
     def clean_data(self) -> dict[str, object] | None:
         """What is known of the clean set's files."""
-        return self.clean.provenance() if self.clean is not None else None
+        return self.suite.clean.provenance() if self.suite.clean is not None else None
 
     @cached_property
     def total(self) -> int:
@@ -96,9 +95,9 @@ class Run:
         records = plugins.provenance(names | {cell.name for cell in self.suite.cells})
         return {"plugins": records} if records else {}
 
-    def go(self, run_folder: str | Path | None, overwrite: bool) -> Results:
+    def go(self, out: str | Path | None, overwrite: bool) -> Results:
         """Check the model, run the cells that are not kept yet, and sum up."""
-        folder = RunFolder(run_folder) if run_folder is not None else None
+        folder = RunFolder(out) if out is not None else None
         if self.team.first:
             info = self.classifier.info
             for text in (
@@ -120,8 +119,9 @@ class Run:
             record = folder.begin(self.identity(), self.fingerprints(), overwrite=overwrite)
         if "outputs" in record and not same_outputs(record["outputs"], outputs):
             raise DataError(
-                f"{run_folder} holds another run (the model's outputs differ); choose another folder, or "
-                "--overwrite to start afresh"
+                f"{out} holds another run (the model's outputs differ); choose another folder, or start "
+                "afresh "
+                "with `overwrite=True`"
             )
         size = self.settings.batch_size or self.team.from_first(record.get("batch_size"))
         if size is None:
@@ -148,6 +148,7 @@ class Run:
         results = self.results(scored, facts, complete=True) if self.team.first else None
         if results is not None and folder is not None:
             results.save(folder.path)
+            results = replace(results, folder=str(folder.path))
         return cast(Results, self.team.from_first(results))
 
     def guard(self, forward: Forward, clean: CellResult | None, folder: RunFolder | None) -> None:
@@ -173,7 +174,7 @@ class Run:
                 return
             text = (
                 f"{found.text}; the normalisation in use, {info.normalization}, is a guess "
-                f"({info.normalization_reason}): say which is right (--normalize)"
+                f"({info.normalization_reason}): name the right one (`normalize=NAME`)"
             )
             grave = found.gain >= _GRAVE
         else:
@@ -181,7 +182,7 @@ class Run:
         if grave and not self.settings.force:
             if folder is not None and self.team.first:
                 folder.forget_clean()
-            raise ModelError(f"{text}. --force evaluates it all the same")
+            raise ModelError(f"{text}. `force=True` evaluates it all the same")
         self.warn(text, waived=grave)
 
     def clean_sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -228,8 +229,9 @@ class Run:
 
     def fingerprints(self) -> dict[Cell, str]:
         """Digest of each cell's files."""
-        found = {cell: self.suite.cell_fingerprint(cell) for cell in self.suite.cells}
-        return found if self.clean is None else {CLEAN: self.clean.cell_fingerprint(CLEAN), **found}
+        digests = {cell: self.suite.cell_fingerprint(cell) for cell in self.suite.cells}
+        clean = self.suite.clean
+        return digests if clean is None else {CLEAN: clean.cell_fingerprint(CLEAN), **digests}
 
     def check_clean(self) -> None:
         """Compare the clean set's labels with those of the corrupted images, before the first pass.

@@ -137,7 +137,7 @@ def _changes(
         return change
 
     return {
-        **{f"--normalize {name}": as_normalised_by(name) for name in NORMALIZATIONS},
+        **{f"`normalize={name!r}`": as_normalised_by(name) for name in NORMALIZATIONS},
         "feeding BGR channels": lambda images: images.flip(1),
         "feeding values 0 to 255": lambda images: images * 255,
     }

@@ -1,31 +1,114 @@
-"""What a run may be told, checked once."""
+"""The settings of models, suites and evaluations: name, default, allowed values and meaning.
+
+The Python functions repeat names and defaults in their signatures (a test compares them); the command line
+takes its options and their help from the fields and the "Attributes" sections.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.reference.names import PERTURBATION_LISTS
-from robustbench_lite.runtime import Amp
+
+if TYPE_CHECKING:  # The command line reads these settings without torch.
+    from robustbench_lite.runtime import Amp
 
 
 @dataclass(frozen=True)
-class Settings:
+class ModelSettings:
+    """How a model file is read.
+
+    Attributes:
+        arch: The architecture, where the tensors of the checkpoint do not show it.
+        normalize: The input normalisation: imagenet, cifar10, cifar100, half, none, "MEAN,STD" or six
+            numbers. By default the checkpoint's own, else that of its architecture.
+        entry: Which of several sets of weights in the file to use, for example state_dict_ema.
+        trust_checkpoint: Allow the file to run code while it loads (a pickled module).
+        name: The name of the model in tables and records. By default the name of the file, class or function.
+    """
+
+    arch: str | None = None
+    normalize: str | None = None
+    entry: str | None = None
+    trust_checkpoint: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class SuiteSettings:
+    """Which images a suite has and where they come from.
+
+    Attributes:
+        data: Folder (or .tar) of the official files. By default the folder in $ROBUSTBENCH_LITE_DATA.
+        clean_data: The clean test set, or your own images: a folder with one subfolder per class, or an .npz.
+        generate: Make the suite from the clean images, or read the official files. By default the suite is
+            made where only clean images are given.
+        protocol: How official files become model inputs: official, augmix or robustbench.
+        corruptions: Only these corruptions or perturbations. By default the test set of the suite.
+        severities: Only these severities (difficulties of -P). By default all five (for -P the first).
+        allow_partial: Go on although files are missing. The results are marked partial and have no means.
+        profile: Generated images: the parameter table, imagenet, tiny-imagenet or cifar. By default that of
+            the suite.
+        as_stored: Generated images: pass them through the JPEG compression of the release. By default as the
+            files of the suite were stored.
+        frost: Generated images: folder of the frost photographs.
+        seed: The seed of all random draws: generated images, the sample of a budget, the bootstrap.
+        classes: Your own images: the class names in the order of the model's outputs, one per line of a file.
+        image_size: Your own images: resize and crop photographs to this side, in pixels.
+
+    Raises:
+        InvalidInput: corruptions or severities are not sequences, or the seed is negative.
+    """
+
+    data: str | Path | None = None
+    clean_data: Any = None
+    generate: bool | None = None
+    protocol: str = "official"
+    corruptions: Sequence[str] | None = None
+    severities: Sequence[int] | None = None
+    allow_partial: bool = False
+    profile: str | None = None
+    as_stored: bool | None = None
+    frost: str | Path | None = None
+    seed: int = 0
+    classes: str | Path | Sequence[str] | None = None
+    image_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.corruptions, str):
+            raise InvalidInput(f"corruptions is a sequence of names, got the text {self.corruptions!r}")
+        if isinstance(self.severities, int | str):
+            raise InvalidInput(f"severities is a sequence of whole numbers, got {self.severities!r}")
+        if self.seed < 0:
+            raise InvalidInput(f"`seed={self.seed}` must not be negative")
+        for name in ("corruptions", "severities", "classes"):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
     """How a model is run over a suite; everything here is recorded with the result.
 
     Attributes:
-        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
-        amp: autocast to bfloat16 or float16; None computes in float32.
-        tf32: let CUDA matrix units round float32 products to TF32 (faster, about three digits).
-        compile: run the model through `torch.compile`.
-        fuse: fold batch norm into convolutions where the logits agree to 1e-5.
-        batch_size: images a forward pass; None measures the fastest.
-        perturbation_list: the ten perturbations of mFP and mFR: "snow" (the papers') or "spatter".
-        bootstrap: replicates of the bootstrap over images; 0 leaves the intervals out.
-        seed: of the bootstrap, and of generated images.
-        force: go on although the clean error is near chance.
-        budget: evaluate a random sample of this share of each cell's images (drawn by `seed`) and estimate
-            the scores; None evaluates all of them.
+        device: Where the model runs: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:N or mps.
+        amp: Run the model under autocast to this type (bfloat16 or float16). By default float32.
+        tf32: Let CUDA round float32 products to TF32 (faster, about three digits).
+        compile: Run the model through torch.compile.
+        fuse: Fold batch norm into convolutions where the logits agree to 1e-5.
+        batch_size: Images per forward pass. By default the fastest size is measured.
+        perturbation_list: The ten perturbations of mFP and mFR: snow (the papers') or spatter (those of the
+            CIFAR-P script).
+        bootstrap: Number of bootstrap replicates for the 95 % intervals. 0 leaves the intervals out.
+        seed: The seed of all random draws: generated images, the sample of a budget, the bootstrap.
+        force: Go on although the clean error is near chance.
+        budget: Estimate the scores from a random sample with this share of the images of each cell, for
+            example 5% or 0.05. By default all images are evaluated.
 
     Raises:
         InvalidInput: a value outside its range.
@@ -49,15 +132,15 @@ class Settings:
         if self.perturbation_list not in PERTURBATION_LISTS:
             raise UnknownName("perturbation list", self.perturbation_list, PERTURBATION_LISTS)
         if self.batch_size is not None and self.batch_size < 1:
-            raise InvalidInput(f"batch_size must be at least 1, got {self.batch_size}")
+            raise InvalidInput(f"`batch_size={self.batch_size}` is too small; it must be at least 1")
         if self.bootstrap < 0 or self.bootstrap in range(1, 100):
             raise InvalidInput(
-                f"bootstrap must be 0 (none) or at least 100 for a 95 % interval, got {self.bootstrap}"
+                f"`bootstrap={self.bootstrap}` must be 0 (none) or at least 100 for a 95 % interval"
             )
         if self.seed < 0:
-            raise InvalidInput(f"seed must not be negative, got {self.seed}")
+            raise InvalidInput(f"`seed={self.seed}` must not be negative")
         if self.budget is not None and not 0 < self.budget < 1:
             raise InvalidInput(
-                f"budget must be a share of the images between 0 and 1 (0 % and 100 %), got {self.budget:g}; "
+                f"`budget={self.budget:g}` must be a share of the images between 0 and 1 (0 % and 100 %); "
                 "leave it out to evaluate all of them"
             )

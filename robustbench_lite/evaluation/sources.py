@@ -1,29 +1,31 @@
-"""From what a caller names to what a run needs: files that were checked, and a model."""
+"""From the name of a suite and the places of its images to a checked suite."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
 from robustbench_lite.errors import DataError, InvalidInput, MissingData, UnknownName
-from robustbench_lite.evaluation.generated import Recipe, generated_suite
-from robustbench_lite.evaluation.progress import Progress, Silent
-from robustbench_lite.models import Classifier, Ensemble, as_classifier, ensemble, load_model
+from robustbench_lite.evaluation.generated import GenerationRecipe, generated_suite
+from robustbench_lite.evaluation.progress import EvaluationProgress, SilentEvaluation
+from robustbench_lite.evaluation.settings import SuiteSettings
+from robustbench_lite.keywords import pick
 from robustbench_lite.suites import (
+    CLEAN,
     CUSTOM,
     SUITES,
     Suite,
     SuiteSpec,
     custom_spec,
     load_custom,
-    load_suite,
+    load_official,
 )
+from robustbench_lite.suites.arrays import in_memory, read_images
+from robustbench_lite.suites.custom import MEMORY, memory_source
 from robustbench_lite.suites.spec import Kind
 
 DATA_VARIABLE: Final = "ROBUSTBENCH_LITE_DATA"
@@ -37,210 +39,207 @@ CUSTOM_SUITES: Final[Mapping[str, Kind]] = {
 
 _CIFAR_LIKE: Final = 64
 
-AnyModel = str | Path | torch.nn.Module | Callable[[torch.Tensor], torch.Tensor]
+_CPU: Final = torch.device("cpu")
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Where a suite's images come from.
+def load_suite(
+    suite: str,
+    data: str | Path | None = None,
+    *,
+    clean_data: object = None,
+    generate: bool | None = None,
+    protocol: str = "official",
+    corruptions: Sequence[str] | None = None,
+    severities: Sequence[int] | None = None,
+    allow_partial: bool = False,
+    profile: str | None = None,
+    as_stored: bool | None = None,
+    frost: str | Path | None = None,
+    seed: int = 0,
+    classes: str | Path | Sequence[str] | None = None,
+    image_size: int | None = None,
+    progress: EvaluationProgress | None = None,
+) -> Suite:
+    """Find the images of a suite, with the matching clean images, and check them.
 
-    Attributes:
-        data: folder (or .tar) of the official files; $ROBUSTBENCH_LITE_DATA where None.
-        clean_data: the matching clean test set, or a user's own images (folder of class folders, or .npz).
-        generate: make the suite from the clean images; by default where only these are given.
-        protocol: input protocol of the official files.
-        corruptions: which ones; the suite's test set where None.
-        severities: which ones (difficulties); all (the first) where None.
-        allow_partial: go on although official files are missing.
-        profile: parameter table of generated images; the suite's own where None.
-        as_stored: JPEG storage of generated images; as the release of the suite where None.
-        textures: folder of the frost photographs.
-        seed: of generated images.
-        classes: class names of a user's own images, or a file with one a line.
-        image_size: side to which a user's own photographs are resized and cropped.
-    """
+    Presence, sizes, shapes, types, counts and labels of all cells are checked now; pixels are read, or
+    generated, when a model is evaluated on them.
 
-    data: str | Path | None = None
-    clean_data: str | Path | None = None
-    generate: bool | None = None
-    protocol: str = "official"
-    corruptions: Sequence[str] | None = None
-    severities: Sequence[int] | None = None
-    allow_partial: bool = False
-    profile: str | None = None
-    as_stored: bool | None = None
-    textures: str | Path | None = None
-    seed: int = 0
-    classes: str | Path | Sequence[str] | None = None
-    image_size: int | None = None
+    Args:
+        suite: a name of `SUITES`, or "custom", "custom-c" or "custom-p" for your own images.
+        data: folder (or .tar) of the official files: the folder of the suite, a folder that holds it, or an
+            official tar, which is read in place. By default the folder in $ROBUSTBENCH_LITE_DATA.
+        clean_data: the clean test set, or your own images: a folder with one subfolder per class, an .npz,
+            or images in memory: `(images, labels)`, a torch `Dataset`, a `DataLoader` or a Hugging Face data
+            set. Arrays are uint8 (N, H, W, 3) or float in [0, 1], (N, 3, H, W); floats x become
+            round(255 x).
+        generate: make the suite from the clean images (True) or read the official files (False). By default
+            it is made where only clean images are given.
+        protocol: how official files become model inputs: "official", "augmix" or "robustbench".
+        corruptions: only these corruptions or perturbations. By default the test set of the suite.
+        severities: only these severities, or difficulties of -P. By default all five, for -P the first.
+        allow_partial: go on although files are missing; `Suite.missing` lists their cells.
+        profile: parameter table of generated images: "imagenet", "tiny-imagenet" or "cifar". By default that
+            of the suite.
+        as_stored: whether generated images pass through the JPEG compression of the release. By default as
+            the files of the suite were stored.
+        frost: folder of the frost photographs, for generated images.
+        seed: seed of generated images.
+        classes: class names of your own images in the order of the model's outputs, or a file with one per
+            line.
+        image_size: side in pixels to which your own photographs are resized and cropped.
+        progress: is told which tar is being indexed, and where there is no clean set.
 
-    def __post_init__(self) -> None:
-        if isinstance(self.corruptions, str):
-            raise InvalidInput(f"corruptions is a sequence of names, got the text {self.corruptions!r}")
-        if isinstance(self.severities, int | str):
-            raise InvalidInput(f"severities is a sequence of whole numbers, got {self.severities!r}")
-        for name in ("corruptions", "severities", "classes"):
-            value = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
-
-
-def open_suites(
-    name: str, sources: Sources, device: torch.device, progress: Progress
-) -> tuple[Suite, Suite | None]:
-    """The suite, official or generated, and its clean set where there is one.
+    Returns:
+        The suite, with its clean images in `Suite.clean`.
 
     Raises:
-        DataError: files are missing, damaged, or not told.
+        DataError: files are missing, damaged, mislabelled or at odds with each other.
+        UnknownName: no such suite, protocol, corruption or profile.
+        InvalidInput: no such severity, an empty selection, or images in memory that are not in [0, 1].
+    """
+    settings = SuiteSettings(**pick(SuiteSettings, locals()))
+    return open_suite(suite, settings, progress or SilentEvaluation())
+
+
+def open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress) -> Suite:
+    """The suite, official or generated, with its clean images where there are any.
+
+    Raises:
+        DataError: files are missing or damaged, or their place is not given.
         UnknownName: no such suite, protocol, corruption or profile.
     """
     if name in CUSTOM_SUITES:
-        clean = load_custom(
-            _told(sources.clean_data or sources.data, "--clean-data"),
-            classes=sources.classes,
-            image_size=sources.image_size,
-        )
-        spec = custom_spec(CUSTOM_SUITES[name], clean.spec.classes, clean.spec.image_size, clean.images)
-        return (clean, None) if name == CUSTOM else (_generate(spec, clean, sources, device), clean)
+        return _custom(name, settings)
     if name not in SUITES:
         raise UnknownName("suite", name, [*SUITES, *CUSTOM_SUITES])
     spec = SUITES[name]
-    if spec.kind == "clean" and sources.data is not None and sources.clean_data is not None:
-        raise InvalidInput(f"{name} is a clean set: give its folder once, as --data or as --clean-data")
-    only_clean = sources.clean_data is not None and sources.data is None
-    generate = spec.clean is not None and (only_clean if sources.generate is None else sources.generate)
-    if generate and spec.clean is not None:
-        place = _told(sources.clean_data or sources.data, "--clean-data")
-        if sources.protocol != "official":
+    if spec.kind == "clean":
+        return _clean_alone(spec, settings, progress)
+    only_clean = settings.clean_data is not None and settings.data is None
+    if only_clean if settings.generate is None else settings.generate:
+        if settings.protocol != "official":
             raise InvalidInput(
-                f"--protocol {sources.protocol} is about the official files, not about generated images"
+                f"`protocol={settings.protocol!r}` is for official files, and these images are generated"
             )
-        clean = load_suite(spec.clean, place, protocol=sources.protocol, progress=_announced(progress))
-        return _generate(spec, clean, sources, device), clean
-    root = sources.clean_data if spec.kind == "clean" and only_clean else sources.data
-    place = _told(root or os.environ.get(DATA_VARIABLE), f"--data DIR (or {DATA_VARIABLE})")
-    suite = load_suite(
+        clean = _clean(spec, _given(settings.clean_data, settings.data, "clean_data"), settings, progress)
+        return _generate(spec, clean, settings)
+    place = _given(settings.data, os.environ.get(DATA_VARIABLE), "data")
+    suite = load_official(
         name,
         place,
-        protocol=sources.protocol,
-        corruptions=sources.corruptions,
-        severities=sources.severities,
-        allow_partial=sources.allow_partial,
+        protocol=settings.protocol,
+        corruptions=settings.corruptions,
+        severities=settings.severities,
+        allow_partial=settings.allow_partial,
         progress=_announced(progress),
     )
-    return suite, _clean_beside(suite, place, sources, progress)
+    return suite.with_clean(_clean_beside(suite, place, settings, progress))
 
 
-def check_sources(name: str, *, data: str | Path | None = None, clean_data: str | Path | None = None) -> None:
-    """Find a suite's images and check them, as `evaluate` would before its first forward pass.
+def _custom(name: str, settings: SuiteSettings) -> Suite:
+    """A user's own images, or the -C or -P suite made from them."""
+    clean = load_custom(
+        _given(settings.clean_data, settings.data, "clean_data"),
+        classes=settings.classes,
+        image_size=settings.image_size,
+    )
+    if name == CUSTOM:
+        return clean
+    spec = custom_spec(CUSTOM_SUITES[name], clean.spec.classes, clean.spec.image_size, clean.images)
+    return _generate(spec, clean, settings)
 
-    Raises:
-        DataError: files are missing, damaged, or not told.
-        UnknownName: no such suite.
-    """
-    open_suites(name, Sources(data, clean_data), torch.device("cpu"), Silent())
+
+def _clean_alone(spec: SuiteSpec, settings: SuiteSettings, progress: EvaluationProgress) -> Suite:
+    """A clean set, which may be given as official files or as clean images."""
+    if settings.data is not None and settings.clean_data is not None:
+        raise InvalidInput(
+            f"{spec.name} is a clean set: give its folder once, as `data=DIR` or as `clean_data=DIR`"
+        )
+    if in_memory(settings.clean_data):
+        return _clean(spec, settings.clean_data, settings, progress)
+    place = _given(settings.clean_data or settings.data, os.environ.get(DATA_VARIABLE), "data")
+    return load_official(
+        spec.name,
+        place,
+        protocol=settings.protocol,
+        corruptions=settings.corruptions,
+        severities=settings.severities,
+        allow_partial=settings.allow_partial,
+        progress=_announced(progress),
+    )
 
 
-def _generate(spec: SuiteSpec, clean: Suite, sources: Sources, device: torch.device) -> Suite:
-    side = spec.image_size
+def _clean(spec: SuiteSpec, place: Any, settings: SuiteSettings, progress: EvaluationProgress) -> Suite:
+    """The clean images of a suite, from official files or from memory."""
+    name = spec.clean or spec.name
+    if not in_memory(place):
+        return load_official(name, Path(place), protocol=settings.protocol, progress=_announced(progress))
+    clean = SUITES[name]
+    names = tuple(map(str, range(clean.classes)))
+    source = memory_source(read_images(place), names)
+    if source.side != clean.image_size:
+        raise DataError(
+            f"the images in memory have {source.side} pixels, those of {name} {clean.image_size}; resize "
+            "them, "
+            "or evaluate them as custom images"
+        )
+    return Suite(clean, Path(MEMORY), settings.protocol, (CLEAN,), (), source)
+
+
+def _generate(spec: SuiteSpec, clean: Suite, settings: SuiteSettings) -> Suite:
     usual: str = spec.dataset
     if usual == CUSTOM:
-        usual = "imagenet" if side > _CIFAR_LIKE else "cifar"
+        usual = "imagenet" if spec.image_size > _CIFAR_LIKE else "cifar"
     elif usual.startswith("cifar"):
         usual = "cifar"
     stored = spec.kind == "corruption" and spec.dataset in ("imagenet", "tiny-imagenet")
-    recipe = Recipe(
-        profile=sources.profile or usual,
-        seed=sources.seed,
-        as_stored=stored if sources.as_stored is None else sources.as_stored,
-        textures=str(sources.textures) if sources.textures is not None else None,
+    recipe = GenerationRecipe(
+        profile=settings.profile or usual,
+        seed=settings.seed,
+        as_stored=stored if settings.as_stored is None else settings.as_stored,
+        frost=str(settings.frost) if settings.frost is not None else None,
     )
     return generated_suite(
-        spec, clean, recipe, device, corruptions=sources.corruptions, severities=sources.severities
+        spec, clean, recipe, _CPU, corruptions=settings.corruptions, severities=settings.severities
     )
 
 
-def _announced(progress: Progress) -> Callable[[Path, int, int], None]:
+def _announced(progress: EvaluationProgress) -> Callable[[Path, int, int], None]:
     """Say once that a tar is indexed, which takes a minute for the largest and is kept for later runs."""
-    told: set[Path] = set()
+    announced: set[Path] = set()
 
-    def tell(tar: Path, done: int, size: int) -> None:
-        if tar not in told:
-            told.add(tar)
+    def announce(tar: Path, done: int, size: int) -> None:
+        if tar not in announced:
+            announced.add(tar)
             progress.note(f"indexing {tar} ({size / 1e9:.1f} GB); later runs find the index ready")
 
-    return tell
+    return announce
 
 
-def _told(place: str | Path | None, option: str) -> Path:
-    if not place:
-        raise DataError(f"where are the images? give {option}")
-    return Path(place)
+def _given(place: Any, otherwise: Any, keyword: str) -> Any:
+    """The place of the images: the first one that is given."""
+    if in_memory(place):
+        return place
+    if not place and not otherwise:
+        variable = f", or set {DATA_VARIABLE}" if keyword == "data" else ""
+        raise DataError(f"the place of the images is not known: give `{keyword}=DIR`{variable}")
+    return Path(place or otherwise)
 
 
-def _clean_beside(suite: Suite, place: Path, sources: Sources, progress: Progress) -> Suite | None:
+def _clean_beside(
+    suite: Suite, place: Path, settings: SuiteSettings, progress: EvaluationProgress
+) -> Suite | None:
     """The clean set: where it is said to be, or beside the suite; None where there is none."""
-    name = suite.spec.clean
-    if name is None:
+    if suite.spec.clean is None:
         return None
-    if sources.clean_data is not None:
-        return load_suite(
-            name, Path(sources.clean_data), protocol=sources.protocol, progress=_announced(progress)
-        )
+    if settings.clean_data is not None:
+        return _clean(suite.spec, settings.clean_data, settings, progress)
     try:
-        return load_suite(name, place, protocol=sources.protocol)
+        return load_official(suite.spec.clean, place, protocol=settings.protocol)
     except MissingData as error:
-        progress.note(f"no clean set, so no clean error and no check of it ({error}); --clean-data names one")
-        return None
-
-
-def open_models(
-    model: AnyModel | Sequence[AnyModel],
-    suite: Suite,
-    arch: str | None,
-    normalize: str | None,
-    trust_checkpoint: bool,
-    entry: str | None = None,
-) -> Classifier | Ensemble:
-    """A model in any of its forms; a sequence of them becomes an ensemble."""
-    name = suite.spec.name
-    if isinstance(model, Sequence) and not isinstance(model, str):
-        return ensemble([open_model(one, name, arch, normalize, trust_checkpoint, entry) for one in model])
-    return open_model(model, name, arch, normalize, trust_checkpoint, entry)
-
-
-def open_model(
-    model: AnyModel,
-    suite: str | None,
-    arch: str | None,
-    normalize: str | None,
-    trust_checkpoint: bool,
-    entry: str | None = None,
-) -> Classifier:
-    """A model from a file, from a name, or in memory; the suite's name decides a default normalisation.
-
-    Raises:
-        InvalidInput: an option that can't apply to such a model.
-    """
-    if isinstance(model, str | Path):
-        return load_model(
-            model, arch, normalize=normalize, suite=suite, trust_checkpoint=trust_checkpoint, entry=entry
+        progress.note(
+            f"There is no clean set ({error}), so there is no clean error and no check of it. "
+            "`clean_data=DIR` names one."
         )
-    if arch is not None or entry is not None:
-        raise InvalidInput("arch and entry are about checkpoint files; this model is in memory already")
-    if isinstance(model, Classifier):
-        if normalize is not None:
-            raise InvalidInput(
-                f"this classifier already normalises inside ({model.info.normalization}); leave normalize out"
-            )
-        return model
-    return as_classifier(model, normalize=normalize)
-
-
-def weights_sha256(module: torch.nn.Module) -> str:
-    """SHA-256 over the names and bytes of a module's tensors, for models that come from no file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        return None

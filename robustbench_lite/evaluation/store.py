@@ -64,13 +64,13 @@ class RunFolder:
         if record["identity"] != wanted:
             raise DataError(
                 f"{self.path} holds another run ({_difference(record['identity'], wanted)}); "
-                "choose another folder, or --overwrite to start afresh"
+                "choose another folder, or start afresh with `overwrite=True`"
             )
         for cell, fingerprint in cells.items():
             if record["cells"].setdefault(str(cell), fingerprint) != fingerprint:
                 raise DataError(
-                    f"{self.path} holds {cell} of other files than now; choose another folder, or "
-                    "--overwrite to start afresh"
+                    f"{self.path} holds {cell} of other files than now; choose another folder, or start "
+                    "afresh with `overwrite=True`"
                 )
         self.update(record)
         return record
@@ -90,7 +90,9 @@ class RunFolder:
             if not isinstance(record, dict) or not {"identity", "cells"} <= set(record):
                 raise ValueError("it is no record of a run")
         except (OSError, ValueError) as error:
-            raise DataError(f"{path} can't be read ({error}); --overwrite starts the run afresh") from error
+            raise DataError(
+                f"{path} can't be read ({error}); `overwrite=True` starts the run afresh"
+            ) from error
         return record
 
     def update(self, record: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from robustbench_lite.evaluation.influence import (
     unseen,
     weighted_mean,
 )
-from robustbench_lite.evaluation.settings import Settings
+from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.results import CellResult
 from robustbench_lite.scores import CLEAN_PREFIX, DIFFICULTY, ESTIMATED, SCORES, SELECTED
@@ -80,7 +80,7 @@ def summarise(
     spec: SuiteSpec,
     columns: Mapping[Cell, Columns],
     results: Mapping[Cell, CellResult],
-    settings: Settings,
+    settings: EvaluationSettings,
     *,
     means: bool = True,
     populations: Mapping[Cell, int] | None = None,
@@ -236,7 +236,7 @@ def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]
     return found, choices
 
 
-def _intervals(found: Mapping[str, Headline], settings: Settings) -> dict[str, tuple[float, float]]:
+def _intervals(found: Mapping[str, Headline], settings: EvaluationSettings) -> dict[str, tuple[float, float]]:
     if settings.bootstrap == 0 or not found:
         return {}
     moved = deviations(list(found.values()), settings.bootstrap, settings.seed)

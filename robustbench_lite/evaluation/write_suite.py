@@ -7,8 +7,8 @@ import contextlib
 import functools
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,9 +21,12 @@ from robustbench_lite.corruptions import PERTURBATIONS
 from robustbench_lite.errors import DataError, InvalidInput, require
 from robustbench_lite.evaluation.generated import STORED_QUALITY
 from robustbench_lite.evaluation.manifest import begin_folder
-from robustbench_lite.evaluation.progress import Silent
-from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.evaluation.progress import SilentEvaluation
+from robustbench_lite.evaluation.settings import SuiteSettings
+from robustbench_lite.evaluation.sources import open_suite
+from robustbench_lite.keywords import pick
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
+from robustbench_lite.suites.arrays import in_memory, read_images
 
 _FILES_A_UNIT: Final = 256
 _FRAME_RATE: Final = 30
@@ -50,51 +53,70 @@ class Unit:
 
 
 def write_suite(
-    name: str,
-    sources: Sources,
-    out: Path,
+    suite: str,
+    clean_data: object,
+    out: str | Path,
     *,
+    corruptions: Sequence[str] | None = None,
+    severities: Sequence[int] | None = None,
+    profile: str | None = None,
+    frost: str | Path | None = None,
+    seed: int = 0,
+    classes: str | Path | Sequence[str] | None = None,
+    image_size: int | None = None,
     device: str = "cpu",
     workers: int = 1,
     batch_size: int = 64,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Make a -C or -P suite from clean images and write it as the release is laid out.
 
-    From arrays (CIFAR, .npz) come `<corruption>.npy` and `labels.npy`; from image files come JPEGs of
-    quality 85 in `<corruption>/<severity>/<class>/`, and MP4s in `<perturbation>/<class>/`. Files are written
-    whole, so that the same call finishes what a killed one began. Neither batch size nor workers change a
-    byte.
+    From arrays (CIFAR, .npz, images in memory) come `<corruption>.npy` and `labels.npy`; from image files
+    come JPEGs of quality 85 in `<corruption>/<severity>/<class>/`, and MP4s in `<perturbation>/<class>/`.
+    Files are written whole, so that the same call finishes what a killed one began. Neither batch size nor
+    workers change a byte.
 
     Args:
-        name: the suite.
-        sources: the clean images, what to make of them, and the seed.
-        out: folder in which the suite's folder is made.
+        suite: the suite, for example "cifar10-c", or "custom-c" or "custom-p" for your own images.
+        clean_data: the clean images, as for `load_suite`.
+        out: folder in which the folder of the suite is made.
+        corruptions: only these corruptions or perturbations. By default the test set of the suite.
+        severities: only these severities, or difficulties of -P. By default all five, for -P the first.
+        profile: parameter table: "imagenet", "tiny-imagenet" or "cifar". By default that of the suite.
+        frost: folder of the frost photographs.
+        seed: seed of the draws.
+        classes: class names of your own images, or a file with one per line.
+        image_size: side in pixels to which your own photographs are resized and cropped.
         device: where images are corrupted.
         workers: processes; each takes its share of the machine's cores.
         batch_size: images at once.
-        progress: told images done and in all.
+        progress: called with the images done and the images in all.
 
     Returns:
-        The suite's folder.
+        The folder of the suite.
 
     Raises:
         DataError: the clean images are missing, or the folder holds a suite made in another way.
         InvalidInput: severities are left out of array files, which hold all five.
     """
-    sources = replace(sources, generate=True, as_stored=False)
-    suite, clean = open_suites(name, sources, torch.device(device), Silent())
-    if clean is None:
-        raise InvalidInput(f"{name} is a clean set; give the -c or -p suite that is to be made from one")
-    folder = out / suite.spec.title
-    begin_folder(folder, suite)
-    units = list(_units(suite, clean))
+    images = read_images(clean_data) if in_memory(clean_data) else clean_data
+    given = {**locals(), "clean_data": images}
+    request = (suite, SuiteSettings(generate=True, as_stored=False, **pick(SuiteSettings, given)), device)
+    generated, clean = _opened(*request)
+    folder = Path(out) / generated.spec.title
+    begin_folder(folder, generated)
+    units = list(_units(generated, clean))
     done, total = 0, sum(unit.images for unit in units)
-    progress(done, total)
-    for unit in _finished(suite, clean, units, folder, (name, sources, device), workers, batch_size):
+    report = progress or (lambda done, total: None)
+    report(done, total)
+    for unit in _finished(generated, clean, units, folder, request, workers, batch_size):
         done += unit.images
-        progress(done, total)
+        report(done, total)
     return folder
+
+
+Request = tuple[str, SuiteSettings, str]
+"""The suite's name, its settings, and the device: what a process needs to open it."""
 
 
 def _finished(
@@ -102,7 +124,7 @@ def _finished(
     clean: Suite,
     units: list[Unit],
     folder: Path,
-    opening: tuple[str, Sources, str],
+    request: Request,
     workers: int,
     batch_size: int,
 ) -> Iterator[Unit]:
@@ -114,8 +136,10 @@ def _finished(
         return
     threads = max(1, torch.get_num_threads() // workers)
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = {pool.submit(_work, opening, unit, folder, batch_size, threads): unit for unit in units}
+    with concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(threads, request)
+    ) as pool:
+        jobs = {pool.submit(_work, unit, folder, batch_size): unit for unit in units}
         try:
             for job in concurrent.futures.as_completed(jobs):
                 job.result()
@@ -125,17 +149,30 @@ def _finished(
             raise
 
 
-def _work(opening: tuple[str, Sources, str], unit: Unit, folder: Path, batch_size: int, threads: int) -> None:
-    """One unit in a process of its own, which opens the images itself and keeps them open."""
+_worker_request: list[Request] = []
+
+
+def _start_worker(threads: int, request: Request) -> None:
     torch.set_num_threads(threads)
-    suite, clean = _opened(*opening)
-    _write_unit(suite, clean, unit, folder, batch_size)
+    _worker_request.append(request)
 
 
 @functools.cache
-def _opened(name: str, sources: Sources, device: str) -> tuple[Suite, Suite]:
-    suite, clean = open_suites(name, sources, torch.device(device), Silent())
-    return suite, cast(Suite, clean)
+def _suite_of_worker() -> tuple[Suite, Suite]:
+    return _opened(*_worker_request[0])
+
+
+def _work(unit: Unit, folder: Path, batch_size: int) -> None:
+    """One unit in a process of its own, which opens the images itself and keeps them open."""
+    suite, clean = _suite_of_worker()
+    _write_unit(suite, clean, unit, folder, batch_size)
+
+
+def _opened(name: str, settings: SuiteSettings, device: str) -> tuple[Suite, Suite]:
+    suite = open_suite(name, settings, SilentEvaluation()).to(torch.device(device))
+    if suite.clean is None:
+        raise InvalidInput(f"{name} is a clean set; give the -c or -p suite that is to be made from one")
+    return suite, suite.clean
 
 
 def _in_files(clean: Suite) -> bool:
@@ -154,7 +191,7 @@ def _units(suite: Suite, clean: Suite) -> Iterator[Unit]:
         for name in dict.fromkeys(cell.name for cell in suite.cells):
             cells = tuple(cell for cell in suite.cells if cell.name == name)
             if len(cells) != len(suite.spec.severities):
-                raise InvalidInput(f"{name}.npy holds all five severities; leave --severities out")
+                raise InvalidInput(f"{name}.npy holds all five severities; leave `severities=...` out")
             yield Unit(cells, 0, suite.images)
 
 

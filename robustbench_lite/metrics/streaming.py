@@ -137,7 +137,7 @@ def check_columns(columns: Mapping[str, torch.Tensor | np.ndarray], *, where: st
             kind, count = ("NaN", nan) if nan else ("infinite", len(bad))
             raise ModelError(
                 f"{_prefix(where)}the model's logits are {kind} for {count} of {len(column)} inputs; "
-                "check the weights and the normalisation, and try without --amp"
+                "check the weights and the normalisation, and leave `amp=...` out"
             )
 
 

@@ -166,7 +166,7 @@ def whole_module(path: Path, kind: str) -> CheckpointError:
     """Return the error for a module that was pickled whole."""
     return CheckpointError(
         f"{path} holds a whole pickled module ({kind}), not just weights; loading it runs code from the "
-        "file. Save its state_dict() instead, or pass trust_checkpoint (--trust-checkpoint) if you know who "
+        "file. Save its state_dict() instead, or give `trust_checkpoint=True` if you know who "
         "wrote it"
     )
 

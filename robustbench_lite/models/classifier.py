@@ -206,7 +206,8 @@ def check_logits(logits: Tensor, images: int, num_classes: int, name: str) -> No
     if logits.shape[1] != num_classes:
         raise ModelError(
             f"{name} has {logits.shape[1]} outputs, but the suite has {num_classes} classes; "
-            "evaluate it on the suite that it was trained for, or, for your own images, give --classes with "
+            "evaluate it on the suite that it was trained for, or, for your own images, give "
+            "`classes=FILE` with "
             "the model's class list"
         )
     if not bool(torch.isfinite(logits).all()):

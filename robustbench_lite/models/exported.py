@@ -143,7 +143,7 @@ def _check_archive(path: Path) -> None:
         if not loads_as_data(io.BytesIO(content)):
             raise CheckpointError(
                 f"{path} would run code as it is read (its part {name} is no plain data); pass "
-                "trust_checkpoint (--trust-checkpoint) if you know who wrote it"
+                "`trust_checkpoint=True` if you know who wrote it"
             )
 
 

@@ -161,7 +161,7 @@ def _from_file(path: Path, request: _Request) -> _Found:
     if kind == "pickle" and not request.trust:
         raise CheckpointError(
             f"{path} is a Python pickle that torch.save didn't write; unpickling it runs code. Pass "
-            "trust_checkpoint (--trust-checkpoint) if you know who wrote it"
+            "`trust_checkpoint=True` if you know who wrote it"
         )
     return _from_content(read_checkpoint(path, request.trust), "state dict", path, request)
 

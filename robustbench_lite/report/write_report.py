@@ -23,7 +23,7 @@ _TABLE_FORMATS: Final = {"csv": "csv", "markdown": "md", "latex": "tex"}
 """Format of a table -> the ending of its file."""
 
 
-def write_report(
+def write_content(
     content: Content, folder: str | Path, *, title: str = "Robustness report", published: bool = False
 ) -> Path:
     """Write report.html, its figures as PNG and PDF, and its tables as CSV, Markdown and LaTeX.

@@ -35,10 +35,10 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise InvalidInput(f"device {name!r} is not supported; expected auto, cpu, cuda, cuda:N or mps")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InvalidInput("device mps was asked for, but this machine has none; use --device cpu")
+        raise InvalidInput("device mps was asked for, but this machine has none; use `device='cpu'`")
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise InvalidInput("device cuda was asked for, but torch sees no CUDA GPU; use --device cpu")
+            raise InvalidInput("device cuda was asked for, but torch sees no CUDA GPU; use `device='cpu'`")
         index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
         if index >= torch.cuda.device_count():
             raise InvalidInput(
@@ -83,10 +83,10 @@ def check_amp(device: torch.device, amp: Amp | None) -> None:
     if device.type != "cpu" or amp is None:
         return
     if amp == "fp16":
-        raise InvalidInput("--amp fp16 needs a GPU; on a CPU run without --amp")
+        raise InvalidInput("`amp='fp16'` needs a GPU; on a CPU leave it out")
     if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         raise InvalidInput(
-            "--amp bf16: this CPU has no bfloat16 instructions and would be slower; run without --amp"
+            "this CPU has no bfloat16 instructions and would be slower with `amp='bf16'`; leave it out"
         )
 
 

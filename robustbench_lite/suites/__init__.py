@@ -12,7 +12,7 @@ from robustbench_lite.suites.spec import CLEAN, SUITES, Cell, SuiteSpec, suite_s
 if TYPE_CHECKING:
     from robustbench_lite.suites.cifar_batches import load_cifar_train
     from robustbench_lite.suites.custom import load_custom
-    from robustbench_lite.suites.load import load_suite
+    from robustbench_lite.suites.load import load_official
     from robustbench_lite.suites.protocols import PROTOCOLS
     from robustbench_lite.suites.suite import ImageFiles, Reader, Suite, select_cells
 
@@ -24,7 +24,7 @@ _HOMES: Final = {
     "Suite": "suite",
     "load_cifar_train": "cifar_batches",
     "load_custom": "custom",
-    "load_suite": "load",
+    "load_official": "load",
     "select_cells": "suite",
 }
 
@@ -41,7 +41,7 @@ __all__ = [
     "custom_spec",
     "load_cifar_train",
     "load_custom",
-    "load_suite",
+    "load_official",
     "select_cells",
     "suite_spec",
 ]

@@ -98,7 +98,7 @@ def load_cifar_train(name: str, root: Path) -> CifarTrain:
     if place is None:
         raise DataError(
             f"no training images of {spec.title} were found in {root}: expected "
-            f"{release.folder}/{release.train[0]} or {release.archive}; --download fetches them"
+            f"{release.folder}/{release.train[0]} or {release.archive}; `download=True` fetches them"
         )
     wanted = (*release.train, release.meta)
     if place.is_dir():

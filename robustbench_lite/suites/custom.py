@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import torch
 
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference.suites import custom_spec
+from robustbench_lite.suites.arrays import LabelledImages, in_memory, read_images
 from robustbench_lite.suites.cifar import ArrayReader
 from robustbench_lite.suites.cifar_clean import read_npz
 from robustbench_lite.suites.decode import (
@@ -26,19 +27,21 @@ from robustbench_lite.suites.decode import (
 from robustbench_lite.suites.spec import CLEAN, Cell
 from robustbench_lite.suites.suite import Reader, Suite
 
+MEMORY: Final = "memory"
+"""The place of images that come from no file."""
 IMAGE_SUFFIXES: Final = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
 
 _FULL_SIZE: Final = 96
 
 
 def load_custom(
-    root: str | Path, *, classes: str | Path | Sequence[str] | None = None, image_size: int | None = None
+    root: object, *, classes: str | Path | Sequence[str] | None = None, image_size: int | None = None
 ) -> Suite:
     """Open a user's own images and labels.
 
     Args:
-        root: an .npz with `images` uint8 (N, H, W, 3) and integer `labels` (N,), or a folder with one
-            subfolder of images a class.
+        root: an .npz with `images` uint8 (N, H, W, 3) and integer `labels` (N,); a folder with one subfolder
+            of images per class; or images in memory, as `read_images` takes them.
         classes: class names in the order of the model's outputs, or a text file with one a line. By default
             the sorted folder names; for an .npz the labels' largest value says how many there are.
         image_size: side in pixels to which photographs are resized (shorter side to 8/7 of it) and cropped.
@@ -49,13 +52,22 @@ def load_custom(
         DataError: no images, unreadable ones, a folder that is no class, or labels that don't fit.
         InvalidInput: an image size below 8.
     """
-    place = Path(root).expanduser()
-    names = _class_names(classes)
+    names = class_names(classes)
     if image_size is not None and image_size < 8:
-        raise InvalidInput(f"image_size must be at least 8 pixels, got {image_size}")
+        raise InvalidInput(f"`image_size={image_size}` is too small; it must be at least 8 pixels")
     source: ArraySource | FolderSource
+    if in_memory(root):
+        if image_size is not None:
+            raise InvalidInput(
+                "`image_size=N` is for image files; resize images in memory before they are given"
+            )
+        source = memory_source(read_images(root), names)
+        spec = custom_spec("clean", source.classes, source.side, source.count)
+        return Suite(spec, Path(MEMORY), "official", (CLEAN,), (), source)
+    place = Path(cast(str, root)).expanduser()
     if place.suffix == ".npz" and place.is_file():
-        source = ArraySource(place, names)
+        images, labels = read_npz(place)
+        source = ArraySource(str(place), "npz", images, labels, names)
     elif place.is_dir():
         source = FolderSource(place, names, image_size)
     else:
@@ -64,18 +76,49 @@ def load_custom(
     return Suite(spec, place, "official", (CLEAN,), (), source)
 
 
-class ArraySource:
-    """Images and labels of an .npz, held in memory."""
+def memory_source(images: LabelledImages, names: tuple[str, ...] | None = None) -> ArraySource:
+    """Images in memory as the files of a suite.
 
-    def __init__(self, path: Path, names: tuple[str, ...] | None) -> None:
-        self._path = path
-        images, labels = read_npz(path)
+    Args:
+        images: what `read_images` returns; floats x become round(255 x).
+        names: of the classes; by default those that the data set states.
+
+    Raises:
+        InvalidInput: they have no labels.
+        DataError: the labels do not fit the classes.
+    """
+    if images.labels is None:
+        raise InvalidInput("the images have no labels, so no error can be computed; give (images, labels)")
+    pixels = images.as_uint8()
+    return ArraySource(MEMORY, "arrays", pixels, images.labels, names or images.class_names)
+
+
+class ArraySource:
+    """Images and labels held in memory.
+
+    Args:
+        place: where they come from, for records and errors.
+        layout: what they were: "npz" or "arrays".
+        images: uint8 (N, H, W, 3).
+        labels: whole numbers (N,).
+        names: of the classes; None counts the classes by the largest label.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        layout: str,
+        images: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        names: tuple[str, ...] | None,
+    ) -> None:
+        self._place, self._layout = place, layout
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
             raise DataError(
-                f"{path} holds {images.dtype} images of shape {images.shape}; expected uint8 (N, H, W, 3)"
+                f"{place} holds {images.dtype} images of shape {images.shape}; expected uint8 (N, H, W, 3)"
             )
         self._images: npt.NDArray[np.uint8] = images.astype(np.uint8, copy=False)
-        self._labels = _checked_labels(path, labels, len(self._images), names)
+        self._labels = _checked_labels(place, labels, len(self._images), names)
         self.classes = len(names) if names is not None else int(self._labels.max()) + 1
         self.count: int = self._images.shape[0]
         self.side: int = self._images.shape[1]
@@ -97,11 +140,11 @@ class ArraySource:
 
     def describe(self) -> dict[str, object]:
         """Where the images lie."""
-        return {"place": str(self._path), "layout": "npz", "classes": self.classes}
+        return {"place": self._place, "layout": self._layout, "classes": self.classes}
 
     def open(self, cell: Cell) -> Reader:
         """All images."""
-        return ArrayReader(self._images, self._labels, str(self._path))
+        return ArrayReader(self._images, self._labels, self._place)
 
 
 class FolderSource:
@@ -191,7 +234,7 @@ class FolderReader:
                 raise DataError(
                     f"{self._source.folder / self._source.files[number]} is {pixels.shape[0]} x "
                     f"{pixels.shape[1]} pixels, the first image {self.shape[0]} x {self.shape[1]}; "
-                    "--image-size brings all to one size"
+                    "`image_size=N` brings all to one size"
                 )
             rows[number - start] = pixels
 
@@ -212,7 +255,7 @@ class FolderReader:
 
 
 def _checked_labels(
-    path: Path, labels: npt.NDArray[np.generic], count: int, names: tuple[str, ...] | None
+    path: str, labels: npt.NDArray[np.generic], count: int, names: tuple[str, ...] | None
 ) -> npt.NDArray[np.int64]:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise DataError(
@@ -228,7 +271,12 @@ def _checked_labels(
     return numbers
 
 
-def _class_names(classes: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
+def class_names(classes: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names of the classes from a list, or from a file with one per line; None where none are given.
+
+    Raises:
+        DataError: the file can't be read, or names are missing or occur twice.
+    """
     if classes is None:
         return None
     if isinstance(classes, str | Path):

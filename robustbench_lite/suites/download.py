@@ -159,7 +159,7 @@ def _explain_refusal(url: str, error: urllib.error.HTTPError, part: Path, have: 
             raise _Interrupted("the partial file was longer than the whole file")
         raise DataError(
             f"{url} answers HTTP {error.code} {error.reason}: check the address in a browser, or name a "
-            "mirror with --mirror"
+            "mirror with `mirror=URL`"
         )
 
 

@@ -29,7 +29,7 @@ SOURCES: Final[Mapping[tuple[str, str], Callable[[SuiteSpec, Path, str, Progress
 """Family of the data set and kind of the suite -> how its files are read."""
 
 
-def load_suite(
+def load_official(
     name: str,
     root: str | PathLike[str],
     *,
@@ -76,6 +76,6 @@ def load_suite(
         raise DataError(
             f"{len(missing)} of {len(cells)} cells of {spec.title} are missing in {place}: "
             f"{list_cells(missing)}; {how_to_get(spec, place)}, or evaluate what is there with "
-            "--allow-partial"
+            "`allow_partial=True`"
         )
     return Suite(spec, place, protocol, present, missing, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
@@ -76,6 +77,14 @@ class Source(Protocol):
         """Start reading a cell."""
 
 
+@runtime_checkable
+class Generated(Protocol):
+    """A source that makes its images while they are read."""
+
+    def to(self, device: torch.device) -> Source:
+        """The same source, which makes its images on the device."""
+
+
 class Suite:
     """The selected cells of a suite, whose files were found and checked.
 
@@ -86,6 +95,7 @@ class Suite:
         cells: cells that can be read, in canonical order.
         missing: selected cells that are not on disk; empty unless that was allowed.
         images: images (or sequences) in each cell; `spec.images` in the official release.
+        clean: the matching clean images, which an evaluation runs first; None where there are none.
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class Suite:
         cells: tuple[Cell, ...],
         missing: tuple[Cell, ...],
         source: Source,
+        clean: Suite | None = None,
     ) -> None:
         self.spec = spec
         self.root = root
@@ -103,7 +114,22 @@ class Suite:
         self.cells = cells
         self.missing = missing
         self.images = source.check(cells)
+        self.clean = clean
         self._source = source
+
+    def with_clean(self, clean: Suite | None) -> Suite:
+        """The same suite with other clean images beside it."""
+        other = copy.copy(self)
+        other.clean = clean
+        return other
+
+    def to(self, device: torch.device) -> Suite:
+        """The same suite; images that are generated while they are read are generated on the device."""
+        if not isinstance(self._source, Generated):
+            return self
+        other = copy.copy(self)
+        other._source = self._source.to(device)
+        return other
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the cells' files; equal for a folder and the tar it came from.

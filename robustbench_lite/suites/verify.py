@@ -9,7 +9,7 @@ from pathlib import Path
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.checksums import NPY_MD5
 from robustbench_lite.suites.download import Report, file_md5
-from robustbench_lite.suites.load import load_suite
+from robustbench_lite.suites.load import load_official
 from robustbench_lite.suites.official import RESOURCES, find_file
 from robustbench_lite.suites.spec import SuiteSpec
 from robustbench_lite.suites.suite import list_cells
@@ -55,7 +55,7 @@ def verify_suite(spec: SuiteSpec, data: Path, progress: Progress | None = None) 
     reported, but they are not wrong.
     """
     try:
-        suite = load_suite(spec.name, data, corruptions=spec.names, allow_partial=True, progress=progress)
+        suite = load_official(spec.name, data, corruptions=spec.names, allow_partial=True, progress=progress)
         for cell in suite.cells:
             reader = suite.open(cell)
             reader.read(0, 1)

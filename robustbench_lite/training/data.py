@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from robustbench_lite.augmix import random_crop_flip
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.training.recipes import Family, Recipe
+from robustbench_lite.training.recipes import Family, TrainingRecipe
 from robustbench_lite.training.seeds import generator
 
 LARGE: Final = 64
@@ -36,7 +36,7 @@ class Images(Protocol):
     def to(self, device: torch.device) -> Images:
         """The same images, on the device if they are held in memory."""
 
-    def crops(self, rows: Tensor, recipe: Recipe, draws: Generator) -> Tensor:
+    def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
         """Those images cropped and mirrored at random for training, uint8 (n, 3, H, W)."""
 
     def read(self, start: int, stop: int) -> Tensor:
@@ -62,7 +62,7 @@ class InMemory:
         """The same images on the device."""
         return replace(self, images=self.images.to(device))
 
-    def crops(self, rows: Tensor, recipe: Recipe, draws: Generator) -> Tensor:
+    def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
         """The images, each shifted within a border of zeros and mirrored at random, whatever their size."""
         images = self.images.index_select(0, rows.to(self.images.device))
         return random_crop_flip(

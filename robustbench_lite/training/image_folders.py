@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites import decode
 from robustbench_lite.training.data import InMemory
-from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.recipes import TrainingRecipe
 
 SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm")
 
@@ -55,7 +55,7 @@ class FolderImages:
         """Itself: files are decoded on the CPU."""
         return self
 
-    def crops(self, rows: Tensor, recipe: Recipe, draws: Generator) -> Tensor:
+    def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
         """The images, each a random area resized to the side, mirrored at random.
 
         Source: torchvision's RandomResizedCrop and RandomHorizontalFlip on PIL images.

@@ -17,12 +17,12 @@ from robustbench_lite.errors import ModelError
 from robustbench_lite.runtime import Processes
 from robustbench_lite.training.ahead import done_ahead
 from robustbench_lite.training.data import Dataset, Images, InMemory
-from robustbench_lite.training.progress import Epoch, Progress
-from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.progress import Epoch, TrainingProgress
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.run_folder import BEST, LAST, TrainingFolder
 from robustbench_lite.training.schedule import learning_rate
 from robustbench_lite.training.seeds import generator
-from robustbench_lite.training.settings import Settings
+from robustbench_lite.training.settings import TrainingSettings
 from robustbench_lite.training.stepper import Stepper
 from robustbench_lite.training.tensorboard import Board
 
@@ -31,7 +31,7 @@ _TEST_BATCH_GPU: Final = 1024
 # Reading a number back stalls a GPU's queue, so there the loss is looked at every so many steps only.
 _LOOK_EVERY_GPU: Final = 20
 _NEVER: Final = 2**62
-_TAMER: Final = "lower the learning rate, clip the gradient (--clip-grad 1), or train without --amp"
+_TAMER: Final = "lower the learning rate, clip the gradient (`clip_grad=1`), or leave `amp=...` out"
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ class Loop:
         self,
         dataset: Dataset,
         stepper: Stepper,
-        recipe: Recipe,
-        settings: Settings,
+        recipe: TrainingRecipe,
+        settings: TrainingSettings,
         folder: TrainingFolder | None,
         team: Processes,
-        progress: Progress,
+        progress: TrainingProgress,
         board: Board | None,
     ) -> None:
         self.dataset, self.stepper, self.recipe, self.settings = dataset, stepper, recipe, settings

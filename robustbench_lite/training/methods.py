@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from robustbench_lite import augmix
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.training.adversarial import attack
-from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.recipes import TrainingRecipe
 
 Model = Callable[[Tensor], Tensor]
 Shown = tuple[Tensor, Tensor]
@@ -38,12 +38,12 @@ class Batch:
     draws: Generator
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, recipe: TrainingRecipe) -> Tensor:
     """Mean cross-entropy with labels (N,) or with probabilities (N, K), in single precision."""
     return F.cross_entropy(logits.float(), targets)
 
 
-def consistency(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+def consistency(logits: Tensor, targets: Tensor, recipe: TrainingRecipe) -> Tensor:
     """Cross-entropy of the clean third of the logits plus the weighted Jensen-Shannon loss of the three."""
     return augmix.augmix_loss(logits, targets, recipe.jsd_weight)
 
@@ -60,8 +60,8 @@ class Method:
         needs: those of them that must be given.
     """
 
-    views: Callable[[Batch, Recipe], Shown]
-    loss: Callable[[Tensor, Tensor, Recipe], Tensor] = cross_entropy
+    views: Callable[[Batch, TrainingRecipe], Shown]
+    loss: Callable[[Tensor, Tensor, TrainingRecipe], Tensor] = cross_entropy
     uses: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -70,20 +70,20 @@ def _unit(images: Tensor) -> Tensor:
     return images.float().div_(255)
 
 
-def _standard(batch: Batch, recipe: Recipe) -> Shown:
+def _standard(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return _unit(batch.images), batch.labels
 
 
-def _cutout(batch: Batch, recipe: Recipe) -> Shown:
+def _cutout(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return augmix.cutout(_unit(batch.images), recipe.cutout_size, generator=batch.draws), batch.labels
 
 
-def _mixup(batch: Batch, recipe: Recipe) -> Shown:
+def _mixup(batch: Batch, recipe: TrainingRecipe) -> Shown:
     images = _unit(batch.images)
     return augmix.mixup(images, batch.labels, batch.classes, recipe.mixup_alpha, generator=batch.draws)
 
 
-def _cutmix(batch: Batch, recipe: Recipe) -> Shown:
+def _cutmix(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return augmix.cutmix(
         _unit(batch.images),
         batch.labels,
@@ -94,11 +94,11 @@ def _cutmix(batch: Batch, recipe: Recipe) -> Shown:
     )
 
 
-def _autoaugment(batch: Batch, recipe: Recipe) -> Shown:
+def _autoaugment(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return _unit(augmix.autoaugment(batch.images, recipe.policy, generator=batch.draws)), batch.labels
 
 
-def _random_view(batch: Batch, recipe: Recipe) -> Tensor:
+def _random_view(batch: Batch, recipe: TrainingRecipe) -> Tensor:
     augmented = augmix.random_autoaugment(
         batch.images,
         severity=recipe.severity,
@@ -109,16 +109,16 @@ def _random_view(batch: Batch, recipe: Recipe) -> Tensor:
     return _unit(augmented)
 
 
-def _random_autoaugment(batch: Batch, recipe: Recipe) -> Shown:
+def _random_autoaugment(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return _random_view(batch, recipe), batch.labels
 
 
-def _random_autoaugment_jsd(batch: Batch, recipe: Recipe) -> Shown:
+def _random_autoaugment_jsd(batch: Batch, recipe: TrainingRecipe) -> Shown:
     views = [_unit(batch.images), _random_view(batch, recipe), _random_view(batch, recipe)]
     return torch.cat(views), batch.labels
 
 
-def _adversarial(batch: Batch, recipe: Recipe) -> Shown:
+def _adversarial(batch: Batch, recipe: TrainingRecipe) -> Shown:
     images = attack(
         batch.model,
         _unit(batch.images),
@@ -131,7 +131,7 @@ def _adversarial(batch: Batch, recipe: Recipe) -> Shown:
     return images, batch.labels
 
 
-def _augmix_no_jsd(batch: Batch, recipe: Recipe) -> Shown:
+def _augmix_no_jsd(batch: Batch, recipe: TrainingRecipe) -> Shown:
     mixed = augmix.augment_and_mix(
         batch.images,
         severity=recipe.severity,
@@ -144,7 +144,7 @@ def _augmix_no_jsd(batch: Batch, recipe: Recipe) -> Shown:
     return mixed, batch.labels
 
 
-def _augmix(batch: Batch, recipe: Recipe) -> Shown:
+def _augmix(batch: Batch, recipe: TrainingRecipe) -> Shown:
     views = augmix.augmix_views(
         batch.images,
         severity=recipe.severity,
@@ -157,7 +157,7 @@ def _augmix(batch: Batch, recipe: Recipe) -> Shown:
     return views.flatten(0, 1), batch.labels
 
 
-def _patch_uniform(batch: Batch, recipe: Recipe) -> Shown:
+def _patch_uniform(batch: Batch, recipe: TrainingRecipe) -> Shown:
     # `method_of` has checked that both are given.
     size, strength = cast(int, recipe.patch_size), cast(float, recipe.patch_strength)
     patched = augmix.patch_uniform(_unit(batch.images), size, strength, generator=batch.draws)
@@ -184,7 +184,7 @@ METHODS: Final[dict[str, Method]] = {
 """Name -> method; AutoAugment and Random AutoAugment are the paper's starred ones."""
 
 
-def method_of(name: str, recipe: Recipe, changed: Collection[str] = ()) -> Method:
+def method_of(name: str, recipe: TrainingRecipe, changed: Collection[str] = ()) -> Method:
     """The method of that name, once the recipe has what it needs.
 
     Args:

@@ -33,7 +33,7 @@ class Epoch:
     seconds: float
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """What happens during a run, in order; only the first process of several reports."""
 
     def note(self, text: str) -> None:
@@ -49,7 +49,7 @@ class Progress(Protocol):
         """An epoch is done and scored."""
 
 
-class Silent:
+class SilentTraining:
     """Says nothing."""
 
     def note(self, text: str) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from robustbench_lite.errors import InvalidInput, UnknownName
-from robustbench_lite.models.normalize import NORMALIZATIONS
 
 Schedule = Literal["cosine", "thirds"]
 Family = Literal["cifar", "imagenet"]
@@ -33,38 +32,41 @@ LIGHT_DECAY: Final = re.compile(r"densenet.*")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How a network is trained; the defaults are the AugMix paper's for CIFAR.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images a step, over all processes together; views come on top.
-        lr: highest learning rate.
-        min_lr: where the cosine ends.
-        schedule: "cosine" over all steps, or "thirds": divided by 10 after each third of the epochs.
-        warmup_epochs: epochs over which the rate rises linearly from near 0.
-        momentum: of SGD.
-        nesterov: whether the momentum is Nesterov's.
-        weight_decay: on all parameters.
-        padding: zero pixels around small images before the random crop; large images are cropped by area.
-        flip: mirror half of the images.
-        normalization: a name of `NORMALIZATIONS`.
-        severity: of AugMix and of random augmentation.
-        width: AugMix chains per view.
-        depth: operations per chain; None draws 1 to 3.
-        alpha: of the Dirichlet and Beta distributions that mix the chains.
-        all_ops: add the four operations that overlap the -C suites.
-        jsd_weight: of the Jensen-Shannon loss.
-        cutout_size: side of the square, in pixels.
-        mixup_alpha: of Beta(alpha, alpha).
-        cutmix_alpha: of Beta(alpha, alpha).
-        cutmix_probability: share of the batches that CutMix mixes.
-        policy: of AutoAugment*, "cifar" or "imagenet".
-        patch_size: side of Patch Uniform's square, in pixels; the paper tuned it and does not print it.
-        patch_strength: of Patch Uniform's noise; likewise.
-        attack_radius: of the l-infinity ball, for pixels in [0, 1].
-        attack_step: length of a step of the attack.
-        attack_steps: number of steps.
+        epochs: Passes over the training images. Paper: 100; ResNeXt and DenseNet 200; ImageNet 180.
+        batch_size: Images per step, over all processes together. Paper: 128; ImageNet 256.
+        lr: The highest learning rate. Paper: 0.1; ImageNet 0.1 * batch / 256.
+        min_lr: The learning rate where the cosine ends. Paper: 1e-6.
+        schedule: The schedule of the learning rate: cosine over all steps, or thirds (divided by 10 after
+            each third of the epochs). Paper: cosine; ImageNet thirds.
+        warmup_epochs: Epochs over which the learning rate rises linearly from near 0. Paper: 0; ImageNet 5.
+        momentum: The momentum of SGD. Paper: 0.9.
+        nesterov: Use Nesterov's momentum. Paper: yes; ImageNet no.
+        weight_decay: The weight decay of all parameters. Paper: 5e-4; Mixup, DenseNet and ImageNet 1e-4.
+        padding: Zero pixels around small images before the random crop. Paper: 4.
+        flip: Mirror half of the images (not for digits or letters). Paper: yes.
+        normalization: The input normalisation: half, imagenet, cifar10, cifar10-per-image, cifar100 or none.
+            Paper: half (mean and deviation 0.5); ImageNet imagenet.
+        severity: The severity of the operations of AugMix and of random augmentation. Paper: 3; ImageNet 1.
+        width: AugMix chains per view. Paper: 3.
+        depth: Operations per chain. Paper: 1 to 3 at random.
+        alpha: The parameter of the Dirichlet and Beta distributions that mix the chains. Paper: 1.
+        all_ops: Add the four operations that overlap the -C suites. Paper: no.
+        jsd_weight: The weight of the Jensen-Shannon loss. Paper: 12.
+        cutout_size: The side of Cutout's square, in pixels. Paper: 16.
+        mixup_alpha: The parameter of Mixup's Beta distribution. Paper: 1.
+        cutmix_alpha: The parameter of CutMix's Beta distribution. Paper: 1.
+        cutmix_probability: The share of batches that CutMix mixes. Default: 0.5; ImageNet 1.
+        policy: The policy of AutoAugment*: cifar or imagenet. By default that of the data set.
+        patch_size: The side of Patch Uniform's square, in pixels. The paper does not print it.
+        patch_strength: The strength of Patch Uniform's noise, for pixels in [0, 1]. The paper does not
+            print it.
+        attack_radius: The radius of the l-infinity ball of the attack, for pixels in [0, 1]. Paper: 8/255.
+        attack_step: The length of a step of the attack. Default: 2/255.
+        attack_steps: The number of steps of the attack. Default: 10.
 
     Raises:
         InvalidInput: a value out of its range.
@@ -109,27 +111,30 @@ class Recipe:
                 continue
             kind, word = (int, "a whole number") if name in _WHOLE else (int | float, "a number")
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise InvalidInput(f"{name} must be {word}, got {value!r}")
+                raise InvalidInput(f"`{name}={value!r}` must be {word}")
             if not low <= value <= high:
-                raise InvalidInput(f"{name} must lie between {low:g} and {high:g}, got {value}")
+                raise InvalidInput(f"`{name}={value}` must lie between {low:g} and {high:g}")
         if self.policy not in ("cifar", "imagenet"):
             raise UnknownName("AutoAugment policy", self.policy, ("cifar", "imagenet"))
         if self.schedule not in ("cosine", "thirds"):
             raise UnknownName("schedule", self.schedule, ("cosine", "thirds"))
+        # Imported here: the command line reads the fields of this class without torch.
+        from robustbench_lite.models.normalize import NORMALIZATIONS
+
         if self.normalization not in NORMALIZATIONS:
             raise UnknownName("normalization", self.normalization, NORMALIZATIONS)
         if self.min_lr > self.lr:
             raise InvalidInput(
-                f"min_lr {self.min_lr:g} is above lr {self.lr:g}; the rate falls from lr to min_lr"
+                f"`min_lr={self.min_lr:g}` is above `lr={self.lr:g}`; the learning rate falls from the "
+                "second to the first"
             )
         if self.warmup_epochs >= self.epochs:
             raise InvalidInput(
-                f"{self.warmup_epochs} warm-up epochs leave none of {self.epochs} to train; "
-                "lower warmup_epochs"
+                f"`warmup_epochs={self.warmup_epochs}` leaves none of {self.epochs} epochs to train; lower it"
             )
         if self.nesterov and not self.momentum:
             raise InvalidInput(
-                "Nesterov's momentum needs momentum above 0; leave it out too (--no-nesterov, nesterov=False)"
+                "Nesterov's momentum needs momentum above 0; leave it out too with `nesterov=False`"
             )
 
 
@@ -183,39 +188,39 @@ def architecture_name(name: str | None, family: Family) -> str:
 
 def paper_recipe(
     family: Family, architecture: str, method: str, changes: Mapping[str, Any] | None = None
-) -> Recipe:
+) -> TrainingRecipe:
     """The paper's recipe for a data set, an architecture and a method, with some of its fields changed.
 
     Args:
         family: "cifar" for small images, "imagenet" for large ones.
         architecture: a name that the zoo knows.
         method: one of `METHODS`.
-        changes: field of `Recipe` -> value.
+        changes: field of `TrainingRecipe` -> value.
 
     Raises:
         UnknownName: no such field.
         InvalidInput: a value out of its range.
     """
     changes = dict(changes or {})
-    known = [field.name for field in fields(Recipe)]
+    known = [field.name for field in fields(TrainingRecipe)]
     for name in changes:
         if name not in known:
             raise UnknownName("recipe field", name, known)
     if family == "imagenet":
         return _imagenet(changes)
     light = method == "mixup" or LIGHT_DECAY.fullmatch(architecture)
-    recipe = Recipe(
+    recipe = TrainingRecipe(
         epochs=200 if LONG_TRAINING.fullmatch(architecture) else 100, weight_decay=1e-4 if light else 5e-4
     )
     return replace(recipe, **changes)
 
 
-def _imagenet(changes: dict[str, Any]) -> Recipe:
+def _imagenet(changes: dict[str, Any]) -> TrainingRecipe:
     batch_size = changes.get("batch_size", GOYAL_BATCH)
     changes.setdefault("lr", 0.1 * batch_size / GOYAL_BATCH)
     # A short trial run would otherwise be all warm-up.
     changes.setdefault("warmup_epochs", min(5, changes.get("epochs", 180) - 1))
-    recipe = Recipe(
+    recipe = TrainingRecipe(
         epochs=180,
         batch_size=GOYAL_BATCH,
         min_lr=0.0,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.recipes import TrainingRecipe
 
 
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
     """The rate of one update.
 
     Args:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ import torch
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference import imagenet_wnids
 from robustbench_lite.runtime import processes
-from robustbench_lite.suites import CLEAN, load_cifar_train, load_suite
+from robustbench_lite.suites import CLEAN, load_cifar_train, load_official
+from robustbench_lite.suites.arrays import in_memory, read_images
 from robustbench_lite.training import image_folders
 from robustbench_lite.training.data import LARGE, Dataset, from_arrays, split
 from robustbench_lite.training.image_folders import FolderImages
@@ -28,41 +30,56 @@ _TESTS: Final = ("val", "test")
 
 
 def open_dataset(
-    name: str | Path,
-    root: str | Path | None = None,
+    name: object,
+    data: str | Path | None = None,
     *,
+    test_data: object = None,
     download: bool = False,
     image_size: int | None = None,
-    extra: Sequence[str | Path] = (),
+    extra_train: Sequence[str | Path] = (),
     test_fraction: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
     """Find a data set and check it.
 
     Args:
-        name: "cifar10", "cifar100" or "imagenet" with their files below `root`; else a path: an .npz with
+        name: "cifar10", "cifar100" or "imagenet" with their files below `data`; a path: an .npz with
             `images` and `labels`; a folder with train.npz and test.npz; a folder with train/ and val/ or
-            test/, one folder a class in each; or one folder a class without that division.
-        root: where the files of a named data set are.
-        download: let torchvision fetch CIFAR into `root` if it is not there.
+            test/, one folder per class in each; or one folder per class without that division; or images in
+            memory, as `read_images` takes them.
+        data: folder of the files of a named data set.
+        test_data: the test images of images in memory; by default a part of the images is kept for testing.
+        download: let torchvision fetch CIFAR into `data` if it is not there.
         image_size: side of the crops of an image folder; by default 224, or the images' own size where all
             are small.
-        extra: further folders of training images with the same classes, such as Stylized-ImageNet's.
+        extra_train: further folders of training images with the same classes, such as Stylized-ImageNet's.
         test_fraction: share of the images kept for testing where the data have no test part.
-        seed: of that division.
+        seed: seed of that division.
 
     Raises:
         DataError: nothing there, or what is there is damaged, empty or at odds with itself.
         InvalidInput: an option that does not go with the data set.
     """
-    known = str(name) in NAMED
-    if not known and (root is not None or download):
+    if in_memory(name):
+        if data is not None or download:
+            raise InvalidInput("images in memory need no files: leave out `data=DIR` and `download=True`")
+        _refuse("the set of images in memory", image_size, extra_train)
+        return _memory(name, test_data, test_fraction, seed)
+    name = os.fspath(cast(str, name))
+    if test_data is not None:
+        raise InvalidInput(f"{name} is a data set on disk; `test_data=...` goes with images in memory")
+    known = name in NAMED
+    if not known and (data is not None or download):
         raise InvalidInput(
-            f"{name} is a path of its own: leave out root and download, which go with {', '.join(NAMED)}"
+            f"{name} is a path of its own: leave out `data=DIR` and `download=True`, which go with "
+            f"{', '.join(NAMED)}"
         )
-    if known and root is None:
-        raise DataError(f"where are the files of {name}? give --data DIR, or set ROBUSTBENCH_LITE_DATA")
-    place = Path(name if root is None else root).expanduser()
+    if known and data is None:
+        raise DataError(
+            f"the place of the files of {name} is not known: give `data=DIR`, or set ROBUSTBENCH_LITE_DATA"
+        )
+    extra = extra_train
+    place = Path(name if data is None else data).expanduser()
     place = place if known else place.resolve()
     if str(name) in ("cifar10", "cifar100"):
         _refuse(str(name), image_size, extra)
@@ -79,10 +96,28 @@ def open_dataset(
     return _folder(place, image_size, extra, test_fraction, seed)
 
 
+def _memory(images: object, test_data: object, test_fraction: float, seed: int) -> Dataset:
+    """Images in memory; floats x become round(255 x)."""
+    shown = read_images(images)
+    tested = None if test_data is None else read_images(test_data)
+    for part, what in ((shown, "training"), (tested, "test")):
+        if part is not None and part.labels is None:
+            raise InvalidInput(f"the {what} images have no labels; give (images, labels)")
+    return from_arrays(
+        shown.as_uint8(),
+        shown.labels,
+        None if tested is None else tested.as_uint8(),
+        None if tested is None else tested.labels,
+        class_names=shown.class_names,
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+
+
 def _refuse(name: str, image_size: int | None, extra: Sequence[str | Path]) -> None:
     if image_size is not None or extra:
         raise InvalidInput(
-            f"{name} is trained on as it is: image size and extra folders go with image folders"
+            f"{name} is trained on as it is: `image_size=N` and `extra_train=DIR` go with image folders"
         )
 
 
@@ -90,7 +125,7 @@ def _cifar(name: str, root: Path, download: bool) -> Dataset:
     if download:
         _fetch(name, root)
     train = load_cifar_train(name, root)
-    test = load_suite(name, root).open(CLEAN)
+    test = load_official(name, root).open(CLEAN)
     return from_arrays(
         train.images,
         train.labels,

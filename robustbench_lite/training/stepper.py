@@ -13,9 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from robustbench_lite.models.normalize import NORMALIZATIONS
 from robustbench_lite.runtime import Processes, autocast
 from robustbench_lite.training.methods import Batch, Method
-from robustbench_lite.training.recipes import Recipe
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.seeds import generator, seeded_modules
-from robustbench_lite.training.settings import Settings
+from robustbench_lite.training.settings import TrainingSettings
 
 
 class Stepper:
@@ -35,8 +35,8 @@ class Stepper:
         self,
         network: nn.Module,
         method: Method,
-        recipe: Recipe,
-        settings: Settings,
+        recipe: TrainingRecipe,
+        settings: TrainingSettings,
         classes: int,
         device: torch.device,
         team: Processes,

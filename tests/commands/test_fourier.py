@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def robust(folder: Path, *arguments: str) -> Result:
-    given = ["fourier", "--data", str(folder / "set.npz"), "--norm", "2", "--out", str(folder / "out")]
+    given = ["fourier", "--dataset", str(folder / "set.npz"), "--norm", "2", "--out", str(folder / "out")]
     options = ["--device", "cpu", "--bootstrap", "100", "--batch-size", "64"]
     return CliRunner().invoke(cli.main, [*given, *options, *arguments])
 
@@ -63,7 +63,7 @@ def test_several_models_share_a_figure_and_have_their_own_files(folder: Path) ->
 
 
 def test_spectra_need_no_model_and_no_labels(folder: Path) -> None:
-    done = robust(folder, "--data", str(folder / "bare.npz"), "--spectrum", "gaussian_noise, contrast")
+    done = robust(folder, "--dataset", str(folder / "bare.npz"), "--spectrum", "gaussian_noise, contrast")
     assert done.exit_code == 0, done.output
     written = {path.name for path in (folder / "out").iterdir()}
     assert written == {f"spectrum.{ending}" for ending in ("png", "pdf", "npy", "csv", "json")}
@@ -109,7 +109,7 @@ def test_a_limit_takes_a_sample(folder: Path) -> None:
         (("--model", "MODEL", "--norm", "0"), 1, "Error: the norm must be a positive number"),
         (("--model", "MODEL", "--size", "4"), 1, "Error: the map's size must be odd"),
         (("--model", "MODEL", "--size", "17"), 1, "Error: the map's size must lie between 1 and"),
-        (("--model", "MODEL", "--data", "BARE"), 1, "Error: the error needs labels"),
+        (("--model", "MODEL", "--dataset", "BARE"), 1, "Error: the error needs labels"),
         (("--model", "MODEL", "--dataset", "cifar11"), 1, "Error: unknown data set 'cifar11'"),
         (("--spectrum", "fgo"), 1, "did you mean fog"),
         (("--spectrum", ","), 1, "name at least one corruption"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from click.testing import CliRunner, Result
 
 from robustbench_lite.cli import main
 from robustbench_lite.commands import train_augmix
-from robustbench_lite.commands._own_suites import place_of
+from robustbench_lite.commands._own_suites import suite_options
+from robustbench_lite.commands.train_augmix import train_command
 from robustbench_lite.models import load_model
-from robustbench_lite.training import METHODS, Recipe, open_dataset
-from robustbench_lite.training.sources import NAMED
+from robustbench_lite.training.methods import METHODS
+from robustbench_lite.training.recipes import TrainingRecipe
+from robustbench_lite.training.settings import TrainingSettings
+from robustbench_lite.training.sources import NAMED, open_dataset
 
 QUICK = ("--arch", "resnet-8", "--epochs", "2", "--batch-size", "20", "--device", "cpu")
 
@@ -64,7 +68,7 @@ def test_the_same_command_continues_and_other_settings_are_an_error(images: Path
     command = ("--dataset", images, *QUICK, "--method", "standard", "--out", tmp_path / "run")
     assert robust(*command).exit_code == 0
     again = robust(*command)
-    assert "continues the run in" in again.stderr
+    assert "continues after" in again.stderr
     assert "epoch 1/2" not in again.stderr
     other = robust(*command, "--lr", 0.3)
     assert other.exit_code == 1
@@ -73,27 +77,22 @@ def test_the_same_command_continues_and_other_settings_are_an_error(images: Path
     assert robust(*command, "--lr", 0.3, "--overwrite").exit_code == 0
 
 
+def parsed(*arguments: str) -> dict[str, Any]:
+    """The values of the command's options."""
+    with train_command.make_context("train-augmix", ["--dataset", "cifar10", *arguments]) as context:
+        return context.params
+
+
 def test_options_that_are_not_given_are_left_to_the_recipe() -> None:
-    given = {"method": "augmix", "no_jsd": False, "seed": 0, "epochs": None, "tf32": False, "arch": None}
-    assert train_augmix.train_options(given) == {"method": "augmix", "seed": 0}
+    given = parsed()
+    assert {given[field.name] for field in fields(TrainingRecipe)} == {None}
+    assert {name: given[name] for name in asdict(TrainingSettings())} == asdict(TrainingSettings())
 
 
 def test_switches_become_keywords() -> None:
-    flags = {
-        "no_nesterov": True,
-        "no_flip": True,
-        "no_channels_last": True,
-        "all_ops": True,
-        "arch": "allconv",
-    }
-    assert train_augmix.train_options({"method": "augmix", "no_jsd": False, **flags}) == {
-        "method": "augmix",
-        "nesterov": False,
-        "flip": False,
-        "channels_last": False,
-        "all_ops": True,
-        "architecture": "allconv",
-    }
+    given = parsed("--no-nesterov", "--no-flip", "--no-channels-last", "--all-ops", "--arch", "allconv")
+    assert (given["nesterov"], given["flip"], given["channels_last"]) == (False, False, False)
+    assert (given["all_ops"], given["arch"]) == (True, "allconv")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_switches_become_keywords() -> None:
     ],
 )
 def test_no_jsd_leaves_the_loss_out_of_the_method(method: str, without: str) -> None:
-    assert train_augmix.train_options({"method": method, "no_jsd": True})["method"] == without
+    assert train_augmix.without_jsd(method) == without
 
 
 def test_no_jsd_goes_with_methods_that_have_that_loss(images: Path, tmp_path: Path) -> None:
@@ -117,9 +116,10 @@ def test_no_jsd_goes_with_methods_that_have_that_loss(images: Path, tmp_path: Pa
 def test_the_command_offers_every_method_and_every_field_of_the_recipe() -> None:
     assert tuple(METHODS) == train_augmix.METHODS
     assert train_augmix.NAMED == NAMED
-    offered = {name.removeprefix("--").replace("-", "_"): kind for name, kind, _ in train_augmix.RECIPE}
-    switches = {"nesterov", "flip", "all_ops"}
-    assert set(offered) | switches == {field.name for field in fields(Recipe)}
+    offered = {option.name for option in train_command.params}
+    assert offered >= {
+        field.name for settings in (TrainingRecipe, TrainingSettings) for field in fields(settings)
+    }
 
 
 def test_an_unknown_method_is_one_line(images: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_the_runs_own_test_images_make_a_suite(images: Path, tmp_path: Path) -> 
     [
         ("cifar10c", "unknown suite 'cifar10c'; did you mean cifar10-c"),
         ("cifar100", "cifar100 has 100 classes and levels 10; choose another suite, or custom-c"),
-        ("cifar10", "where are the images? give --data"),
+        ("cifar10", "the place of the images is not known: give --data DIR"),
     ],
 )
 def test_a_suite_that_can_not_be_evaluated_is_told_before_the_training(
@@ -206,7 +206,7 @@ def test_a_suite_without_its_official_files_is_made_from_the_clean_images(
 ) -> None:
     (tmp_path / "cifar10.npz").write_bytes(images.read_bytes())
     opened = open_dataset(images)
-    place = place_of("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
+    place = suite_options("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
     assert place == {"clean_data": tmp_path}
 
 

@@ -76,7 +76,7 @@ def test_a_damaged_photograph_is_named(tmp_path):
     folder = save_photographs(tmp_path / "mine")
     (folder / "frost4.jpg").write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"frost4\.jpg: not a readable frost photograph"):
-        corrupt(np.zeros((1, 32, 32, 3), np.uint8), "frost", 1, profile="cifar", textures=folder)
+        corrupt(np.zeros((1, 32, 32, 3), np.uint8), "frost", 1, profile="cifar", frost=folder)
 
 
 @pytest.mark.filterwarnings("ignore:.*not the published frost photograph")
@@ -84,14 +84,14 @@ def test_an_image_as_large_as_a_photograph_is_refused(tmp_path):
     folder = save_photographs(tmp_path / "mine")
     images = np.zeros((1, 80, 60, 3), np.uint8)
     with pytest.raises(InvalidInput, match=r"less than 80 x 80 pixels .* got 80 x 60"):
-        corrupt(images, "frost", 1, profile="imagenet", textures=folder)
+        corrupt(images, "frost", 1, profile="imagenet", frost=folder)
 
 
 @pytest.mark.filterwarnings("ignore:.*not the published frost photograph")
 def test_the_crop_is_a_window_of_the_photograph_at_full_size(tmp_path):
     folder = save_photographs(tmp_path / "mine")
     images = np.zeros((1, 79, 60, 3), np.uint8)
-    frosted = corrupt(images, "frost", 1, profile="imagenet", textures=folder)[0]
+    frosted = corrupt(images, "frost", 1, profile="imagenet", frost=folder)[0]
     photographs = frost.load_photographs(folder)
     windows = [(p[:79, c : c + 60] * 0.4).astype(np.uint8) for p in photographs for c in range(20)]
     assert any(np.array_equal(frosted, window) for window in windows)

@@ -102,7 +102,7 @@ def test_brightness_turns_black_into_the_grey_of_its_shift():
 def test_each_of_the_first_five_photographs_is_drawn_and_the_sixth_never():
     folder = require_photographs("frost")
     black = np.zeros((40, 32, 32, 3), np.uint8)
-    frosted = corrupt(black, "frost", 5, profile="cifar", textures=folder)
+    frosted = corrupt(black, "frost", 5, profile="cifar", frost=folder)
     found = np.zeros((40, 5), bool)
     for place, photograph in enumerate(load_photographs(folder)):
         scaled = (CORRUPTIONS["frost"].levels("cifar")[4][1] * photograph[2::5, 2::5]).astype(np.uint8)

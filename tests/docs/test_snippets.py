@@ -136,7 +136,7 @@ def test_a_score_is_worked_out_from_the_predictions_that_a_run_keeps(names: dict
         clean_data=names["folder"] / "test.npz",
         corruptions=["contrast"],
         severities=[1],
-        run_folder=names["run"],
+        out=names["run"],
         force=True,
     )
     run("score", names)

@@ -17,7 +17,7 @@ from robustbench_lite.evaluation.influence import own_group, sampling_interval, 
 from robustbench_lite.evaluation.subset import read_at, sampled
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS
 from robustbench_lite.results import CellResult
-from robustbench_lite.suites import Cell, load_suite
+from robustbench_lite.suites import Cell, load_official
 
 QUICK = {"device": "cpu", "batch_size": 16, "bootstrap": 100}
 IMAGES, CLASSES = 800, 10
@@ -114,14 +114,14 @@ def test_an_estimate_covers_the_full_run_of_the_same_model(cifar_data: Path, mod
 
 
 def test_cells_have_other_images_and_each_class_its_share(cifar_data: Path) -> None:
-    suite = load_suite("cifar10-c", cifar_data)
+    suite = load_official("cifar10-c", cifar_data)
     cells = [sampled(suite.open(cell), cell, 0.5, 0) for cell in suite.cells[:8]]
     assert len({tuple(cell.indices) for cell in cells}) == 8
     assert all((np.bincount(cell.labels, minlength=10) == 2).all() for cell in cells)
 
 
 def test_a_sample_reads_the_images_of_its_indices(cifar_data: Path) -> None:
-    suite = load_suite("cifar10-c", cifar_data)
+    suite = load_official("cifar10-c", cifar_data)
     reader = suite.open(suite.cells[3])
     part = sampled(reader, suite.cells[3], 0.4, 7)
     whole = reader.read(0, reader.count)
@@ -153,7 +153,7 @@ def test_another_seed_draws_another_sample(cifar_data: Path, model: nn.Module) -
 
 
 def test_an_estimate_does_not_continue_a_full_run(cifar_data: Path, tmp_path: Path, model: nn.Module) -> None:
-    settings = {**QUICK, "corruptions": ["fog"], "data": cifar_data, "run_folder": tmp_path / "run"}
+    settings = {**QUICK, "corruptions": ["fog"], "data": cifar_data, "out": tmp_path / "run"}
     rb.evaluate(model, "cifar10-c", **settings)
     with pytest.raises(DataError, match=r"holds another run .*estimate"):
         rb.evaluate(model, "cifar10-c", budget=0.5, **settings)

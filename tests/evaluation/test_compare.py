@@ -43,7 +43,7 @@ def runs(cifar_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """Run folders of two models on CIFAR-10-C; not to be changed."""
     root = tmp_path_factory.mktemp("runs")
     for name, one in (("a", A), ("b", B)):
-        rb.evaluate(one, "cifar10-c", data=cifar_data, run_folder=root / name, **QUICK)
+        rb.evaluate(one, "cifar10-c", data=cifar_data, out=root / name, **QUICK)
     return root / "a", root / "b"
 
 
@@ -54,7 +54,7 @@ def errors(run: Path, name: str) -> np.ndarray:
 
 
 def test_differences_are_b_minus_a_with_a_paired_bootstrap_over_images(runs: tuple[Path, Path]) -> None:
-    found = compare(*runs, replicates=1000, seed=5)
+    found = compare(*runs, bootstrap=1000, seed=5)
     assert [one.name for one in found.by_name] == list(TEST_CORRUPTIONS)
     for row in found.by_name[:3]:
         first, second = (errors(run, row.name) for run in runs)
@@ -71,13 +71,13 @@ def test_differences_are_b_minus_a_with_a_paired_bootstrap_over_images(runs: tup
 
 
 def test_a_run_against_itself_is_no_evidence_of_anything(runs: tuple[Path, Path]) -> None:
-    found = compare(runs[0], runs[0], replicates=1000)
+    found = compare(runs[0], runs[0], bootstrap=1000)
     for row in (*found.by_name, *found.headlines):
         assert (row.difference, row.low, row.high, row.p, row.verdict) == (0, 0, 0, 1, "no evidence")
 
 
 def test_the_other_way_round_is_the_opposite(runs: tuple[Path, Path]) -> None:
-    there, back = compare(*runs, replicates=1000), compare(*runs[::-1], replicates=1000)
+    there, back = compare(*runs, bootstrap=1000), compare(*runs[::-1], bootstrap=1000)
     for one, other in zip(there.by_name, back.by_name, strict=True):
         assert one.difference == -other.difference
         assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
@@ -92,8 +92,8 @@ def test_a_single_cell_s_row_and_headline_say_the_same(cifar_data: Path, tmp_pat
         settings = {**QUICK, "data": cifar_data, "clean_data": unpaired}
         chosen = {"corruptions": ["fog"], "severities": [1]}
         with pytest.warns(RobustBenchWarning, match="the clean set"):
-            rb.evaluate(one, "cifar10-c", run_folder=tmp_path / name, **settings, **chosen)
-    found = compare(tmp_path / "a", tmp_path / "b", replicates=1000)
+            rb.evaluate(one, "cifar10-c", out=tmp_path / name, **settings, **chosen)
+    found = compare(tmp_path / "a", tmp_path / "b", bootstrap=1000)
     (row,) = found.by_name
     (headline,) = (one for one in found.headlines if one.name == "selected_mean_error")
     assert row.difference != 0
@@ -102,8 +102,8 @@ def test_a_single_cell_s_row_and_headline_say_the_same(cifar_data: Path, tmp_pat
 
 def test_flips_are_compared_too(cifar_data: Path, tmp_path: Path) -> None:
     for name, one in (("a", A), ("b", B)):
-        rb.evaluate(one, "cifar10-p", data=cifar_data, run_folder=tmp_path / name, **QUICK)
-    found = compare(tmp_path / "a", tmp_path / "b", replicates=1000)
+        rb.evaluate(one, "cifar10-p", data=cifar_data, out=tmp_path / name, **QUICK)
+    found = compare(tmp_path / "a", tmp_path / "b", bootstrap=1000)
     assert [one.name for one in found.by_name] == list(TEST_PERTURBATIONS)
     assert found.score == "flip_probability"
     assert {"mfp", "mt5d", "clean_error"} <= {one.name for one in found.headlines}
@@ -112,7 +112,7 @@ def test_flips_are_compared_too(cifar_data: Path, tmp_path: Path) -> None:
 def test_estimates_from_the_same_images_are_compared_as_estimates(cifar_data: Path, tmp_path: Path) -> None:
     for name, one, seed in (("a", A, 0), ("b", B, 0), ("c", A, 1)):
         settings = {**QUICK, "data": cifar_data, "budget": 0.5, "seed": seed}
-        rb.evaluate(one, "cifar10-c", run_folder=tmp_path / name, **settings)
+        rb.evaluate(one, "cifar10-c", out=tmp_path / name, **settings)
     found = compare(tmp_path / "a", tmp_path / "b")
     (row,) = (one for one in found.headlines if one.name == "mean_error")
     assert row.low < row.difference < row.high
@@ -169,8 +169,8 @@ def test_predictions_that_are_gone_are_named(runs: tuple[Path, Path], tmp_path: 
 
 
 def test_too_few_replicates_for_a_p_value_are_refused(runs: tuple[Path, Path]) -> None:
-    with pytest.raises(InvalidInput, match="at least 1000 replicates, got 100"):
-        compare(*runs, replicates=100)
+    with pytest.raises(InvalidInput, match="`bootstrap=100` is too small"):
+        compare(*runs, bootstrap=100)
 
 
 def test_scores_are_told_in_words() -> None:

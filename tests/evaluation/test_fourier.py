@@ -232,7 +232,7 @@ def test_the_papers_norms_and_map_sizes_are_the_defaults() -> None:
         ({"size": 1}, InvalidInput, "a map of size 1 shows frequency 0 alone; .* at least 3"),
         ({"size": 9}, InvalidInput, "between 1 and the image's side, got 9"),
         ({"metric": "accuracy"}, UnknownName, "unknown metric 'accuracy'"),
-        ({"labels": None}, InvalidInput, "the error needs labels, .* use metric flip"),
+        ({"labels": None}, InvalidInput, "the error needs labels, .* use `metric='flip'`"),
         ({"norm": None}, InvalidInput, "for 8 x 8 give one"),
     ],
 )
@@ -256,7 +256,7 @@ def test_class_folders_with_other_classes_than_the_model_are_refused_with_the_wa
         (tmp_path / name).mkdir()
         Image.fromarray(picture).save(tmp_path / name / "a.png")
     with pytest.raises(
-        ModelError, match=r"has 4 outputs, but the data set has 2 classes; give --classes .*--metric flip"
+        ModelError, match=r"has 4 outputs, but the data set has 2 classes; .*`classes=FILE`.*`metric='flip'`"
     ):
         run(open_images(tmp_path))
     assert run(open_images(tmp_path), metric="flip").shape == (SIDE, SIDE)
@@ -268,7 +268,7 @@ def test_a_suite_of_other_classes_than_the_model_wants_another_model(cifar_data:
     with pytest.raises(
         ModelError, match=r"has 4 outputs, .* 10 classes; use a model that was trained for it"
     ):
-        run(open_images(cifar_data, "cifar10", limit=2), size=3)
+        run(open_images("cifar10", cifar_data, limit=2), size=3)
 
 
 def test_nan_logits_are_refused_with_the_frequency(images: np.ndarray) -> None:
@@ -296,9 +296,9 @@ def test_nan_logits_on_clean_images_are_refused(images: np.ndarray) -> None:
 def test_a_sweep_that_is_done_is_not_run_again(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray
 ) -> None:
-    first = run(images, labels, run_folder=tmp_path)
+    first = run(images, labels, out=tmp_path)
     told: list[tuple[int, int]] = []
-    again = run(images, labels, run_folder=tmp_path, progress=lambda done, total: told.append((done, total)))
+    again = run(images, labels, out=tmp_path, progress=lambda done, total: told.append((done, total)))
     np.testing.assert_array_equal(again, first)
     assert told == [(34 * COUNT, 34 * COUNT)]
 
@@ -306,10 +306,12 @@ def test_a_sweep_that_is_done_is_not_run_again(
 def test_another_sweep_does_not_continue_this_one(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray
 ) -> None:
-    run(images, labels, run_folder=tmp_path)
-    with pytest.raises(DataError, match=r"holds another sweep \(norm: 1.5 there, 2.0 now\); .* --overwrite"):
-        run(images, labels, run_folder=tmp_path, norm=2.0)
-    fresh = run(images, labels, run_folder=tmp_path, norm=2.0, overwrite=True)
+    run(images, labels, out=tmp_path)
+    with pytest.raises(
+        DataError, match=r"holds another sweep \(norm: 1.5 there, 2.0 now\).*`overwrite=True`"
+    ):
+        run(images, labels, out=tmp_path, norm=2.0)
+    fresh = run(images, labels, out=tmp_path, norm=2.0, overwrite=True)
     np.testing.assert_array_equal(fresh, run(images, labels, norm=2.0))
 
 
@@ -320,11 +322,11 @@ def test_a_function_that_has_changed_does_not_continue_the_sweep_of_the_old_one(
         network = Patches()
         given = {"norm": 1.5, "bootstrap": 0, "batch_size": 16, "fuse": False, **options}
         return fourier_heatmap(
-            lambda batch: factor * network(batch), images, labels, run_folder=tmp_path, **given
+            lambda batch: factor * network(batch), images, labels, out=tmp_path, **given
         ).values.mean()  # type: ignore[arg-type]
 
     before = sweep(1)
-    with pytest.raises(DataError, match=r"another sweep \(the model's outputs differ\); .* --overwrite"):
+    with pytest.raises(DataError, match=r"another sweep \(the model's outputs differ\); .*`overwrite=True`"):
         sweep(-1)
     assert sweep(1) == before
     assert sweep(-1, overwrite=True) != before
@@ -346,7 +348,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 def test_the_batch_size_is_measured_for_so_many_images_and_only_once(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray, measured: list[int | None]
 ) -> None:
-    options = {"norm": 1.5, "bootstrap": 0, "run_folder": tmp_path}
+    options = {"norm": 1.5, "bootstrap": 0, "out": tmp_path}
     first = fourier_heatmap(Patches(), images, labels, **options)  # type: ignore[arg-type]
     again = fourier_heatmap(Patches(), images, labels, **options)  # type: ignore[arg-type]
     assert measured == [34 * COUNT]
@@ -356,33 +358,33 @@ def test_the_batch_size_is_measured_for_so_many_images_and_only_once(
 def test_the_batch_size_does_not_make_another_sweep(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray
 ) -> None:
-    first = run(images, labels, run_folder=tmp_path, batch_size=16)
-    np.testing.assert_array_equal(run(images, labels, run_folder=tmp_path, batch_size=5), first)
+    first = run(images, labels, out=tmp_path, batch_size=16)
+    np.testing.assert_array_equal(run(images, labels, out=tmp_path, batch_size=5), first)
 
 
 def test_a_damaged_store_is_made_again(tmp_path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    first = run(images, labels, run_folder=tmp_path)
+    first = run(images, labels, out=tmp_path)
     store = tmp_path / STORE
     store.write_bytes(store.read_bytes()[:200])
-    np.testing.assert_array_equal(run(images, labels, run_folder=tmp_path), first)
+    np.testing.assert_array_equal(run(images, labels, out=tmp_path), first)
 
 
 def test_outcomes_of_another_version_are_left_alone(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray
 ) -> None:
-    run(images, labels, run_folder=tmp_path)
+    run(images, labels, out=tmp_path)
     with np.load(tmp_path / STORE) as stored:
         older = {name: values for name, values in stored.items() if name != "outputs"}
     np.savez(tmp_path / STORE, **older)
     with pytest.raises(DataError, match="its outcomes are those of another version"):
-        run(images, labels, run_folder=tmp_path)
+        run(images, labels, out=tmp_path)
     assert (tmp_path / STORE).is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, images: np.ndarray) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"can't be written: (Not a directory|File exists)"):
-        run(images, metric="flip", run_folder=tmp_path / "file")
+        run(images, metric="flip", out=tmp_path / "file")
 
 
 # A 9 x 9 map has 41 pairs; two pairs of ten images fill a batch of 24.
@@ -403,7 +405,7 @@ def tell(done, total):
     (folder / f"done.{total}").write_text(str(done))
     time.sleep(pause)
 found = fourier_heatmap(folder / "model.pt", stored["images"], norm=2.0, size=9, metric="confidence",
-                        run_folder=folder / "run", batch_size=24, device="cpu", bootstrap=0, progress=tell)
+                        out=folder / "run", batch_size=24, device="cpu", bootstrap=0, progress=tell)
 np.save(folder / f"map.{sys.argv[3]}.npy", found.values)
 """
 

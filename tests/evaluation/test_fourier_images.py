@@ -25,7 +25,7 @@ def as_input(images: np.ndarray) -> torch.Tensor:
 
 def test_files_and_model_inputs_are_the_same_images() -> None:
     images, labels = pixels(), np.arange(5)
-    from_bytes, from_floats = array_images(images, labels), array_images(as_input(images), labels)
+    from_bytes, from_floats = array_images((images, labels)), array_images((as_input(images), labels))
     assert torch.equal(from_bytes.read(1, 4, CPU), as_input(images)[1:4])
     assert torch.equal(from_floats.read(1, 4, CPU), as_input(images)[1:4])
     assert from_bytes.size == from_floats.size == (8, 8)
@@ -36,7 +36,7 @@ def test_the_fingerprint_covers_pixels_and_labels() -> None:
     other = images.copy()
     other[4, 7, 7, 2] ^= 1
     prints = [
-        array_images(*pair).source["fingerprint"]
+        array_images(pair).source["fingerprint"]
         for pair in [(images, labels), (images.copy(), labels), (other, labels), (images, labels[::-1])]
     ]
     assert prints[0] == prints[1]
@@ -47,11 +47,11 @@ def test_the_fingerprint_covers_pixels_and_labels() -> None:
     ("images", "labels", "text"),
     [
         (
-            pixels().transpose(0, 3, 1, 2),
+            np.zeros((5, 4, 6, 7), np.uint8),
             None,
-            r"must be uint8 \(N, H, W, 3\) or float .* got uint8 of shape",
+            r"uint8 of shape \(5, 4, 6, 7\); expected uint8 \(N, H, W, 3\), as in files, or float",
         ),
-        (pixels()[:0], None, "with N at least 1"),
+        (pixels()[:0], None, r"uint8 of shape \(0, "),
         (as_input(pixels()) * 255, None, r"must lie in \[0, 1\], before any normalisation, got 0 to 255"),
         (as_input(pixels()) * torch.nan, None, "got nan to nan"),
         (pixels(), np.arange(4), r"5 class indices from 0, one for each image; got int64 of shape \(4,\)"),
@@ -61,11 +61,11 @@ def test_the_fingerprint_covers_pixels_and_labels() -> None:
 )
 def test_arrays_that_are_no_images_or_labels_are_refused(images: object, labels: object, text: str) -> None:
     with pytest.raises(InvalidInput, match=text):
-        array_images(images, labels)  # type: ignore[arg-type]
+        array_images((images, labels))  # type: ignore[arg-type]
 
 
 def test_a_sample_is_the_beginning_of_one_permutation_and_keeps_each_images_index() -> None:
-    whole = array_images(pixels(50), np.arange(50))
+    whole = array_images((pixels(50), np.arange(50)))
     small, large = sample_images(whole, 7, seed=3), sample_images(whole, 20, seed=3)
     assert set(small.index) < set(large.index)
     assert list(small.index) == sorted(small.index)
@@ -77,12 +77,12 @@ def test_a_sample_is_the_beginning_of_one_permutation_and_keeps_each_images_inde
 
 
 def test_a_limit_below_one_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="at least 1 image, got 0"):
-        sample_images(array_images(pixels(), None), 0, seed=0)
+    with pytest.raises(InvalidInput, match="`limit=0` must be at least 1 image"):
+        sample_images(array_images(pixels()), 0, seed=0)
 
 
 def test_a_clean_suite_knows_its_classes(cifar_data: Path) -> None:
-    found = open_images(cifar_data, "cifar10", limit=12)
+    found = open_images("cifar10", cifar_data, limit=12)
     assert (len(found), found.size, found.classes) == (12, (32, 32), 10)
     assert found.source["suite"] == "cifar10"
 
@@ -148,10 +148,12 @@ def test_a_damaged_npz_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DataError, match=r"cut\.npz is not a readable \.npz"):
         open_images(tmp_path / "cut.npz")
-    with pytest.raises(DataError, match=r"nowhere is neither a folder of images nor an \.npz"):
+    with pytest.raises(
+        DataError, match=r"nowhere is neither a data set .* nor a folder of images nor an \.npz"
+    ):
         open_images(tmp_path / "nowhere")
 
 
 def test_a_data_set_that_is_not_clean_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="unknown data set 'cifar10-c'; did you mean cifar10"):
-        open_images(tmp_path, "cifar10-c")
+        open_images("cifar10-c", tmp_path)

@@ -19,9 +19,7 @@ def images() -> np.ndarray:
 
 
 def test_power_and_amplitude_are_means_over_images_and_channels(images: np.ndarray) -> None:
-    found = corruption_spectra(
-        array_images(images, None), ["gaussian_noise", "contrast"], 4, seed=9, device="cpu"
-    )
+    found = corruption_spectra(array_images(images), ["gaussian_noise", "contrast"], 4, seed=9, device="cpu")
     assert [one.name for one in found] == ["gaussian_noise", "contrast"]
     for one in found:
         changed = corrupt(images, one.name, 4, seed=9)
@@ -33,7 +31,7 @@ def test_power_and_amplitude_are_means_over_images_and_channels(images: np.ndarr
 
 
 def test_the_draws_are_those_of_the_images_own_indices(images: np.ndarray) -> None:
-    sample = sample_images(array_images(images, None), 5, seed=1)
+    sample = sample_images(array_images(images), 5, seed=1)
     (found,) = corruption_spectra(sample, ["shot_noise"], device="cpu")
     changed = corrupt(images, "shot_noise", 3)[sample.index]
     change = (changed.astype(float) - images[sample.index]) / 255
@@ -41,7 +39,7 @@ def test_the_draws_are_those_of_the_images_own_indices(images: np.ndarray) -> No
 
 
 def test_a_window_is_cut_from_the_middle(images: np.ndarray) -> None:
-    found = array_images(images[:3], None)
+    found = array_images(images[:3])
     (whole,) = corruption_spectra(found, ["brightness"], device="cpu")
     (window,) = corruption_spectra(found, ["brightness"], size=7, device="cpu")
     np.testing.assert_array_equal(window.power, whole.power[13:20, 13:20])
@@ -50,9 +48,7 @@ def test_a_window_is_cut_from_the_middle(images: np.ndarray) -> None:
 
 def test_brightness_lies_in_the_centre_and_noise_everywhere(images: np.ndarray) -> None:
     smooth = np.full_like(images, 100)
-    noise, bright = corruption_spectra(
-        array_images(smooth, None), ["gaussian_noise", "brightness"], device="cpu"
-    )
+    noise, bright = corruption_spectra(array_images(smooth), ["gaussian_noise", "brightness"], device="cpu")
     assert bright.power[16, 16] / bright.power.sum() > 0.99
     assert noise.power.max() / noise.power.mean() < 2
 
@@ -60,7 +56,7 @@ def test_brightness_lies_in_the_centre_and_noise_everywhere(images: np.ndarray) 
 def test_progress_counts_images_over_all_corruptions(images: np.ndarray) -> None:
     told: list[tuple[int, int]] = []
     corruption_spectra(
-        array_images(images, None), ["contrast", "brightness"], device="cpu",
+        array_images(images), ["contrast", "brightness"], device="cpu",
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(64, 140), (70, 140), (134, 140), (140, 140)]
@@ -76,14 +72,14 @@ def test_what_one_of_several_corruptions_lacks_is_said_before_any_is_measured(
     ):
         with pytest.raises(kind, match=text):
             corruption_spectra(
-                array_images(images, None), ["contrast", last], device="cpu", textures=tmp_path,
+                array_images(images), ["contrast", last], device="cpu", frost=tmp_path,
                 progress=lambda done, total: told.append((done, total)),
             )  # fmt: skip
     assert told == []
 
 
 def test_what_makes_no_spectrum_is_refused(images: np.ndarray) -> None:
-    found = array_images(images, None)
+    found = array_images(images)
     with pytest.raises(InvalidInput, match="name at least one corruption"):
         corruption_spectra(found, [])
     with pytest.raises(UnknownName, match="'fgo'; did you mean fog"):
@@ -92,6 +88,6 @@ def test_what_makes_no_spectrum_is_refused(images: np.ndarray) -> None:
         corruption_spectra(found, ["fog"], size=8)
     with pytest.raises(InvalidInput, match=r"size 1 shows frequency 0 alone"):
         corruption_spectra(found, ["fog"], size=1)
-    floats = array_images(np.random.default_rng(0).random((2, 3, 32, 32)), None)
+    floats = array_images(np.random.default_rng(0).random((2, 3, 32, 32)))
     with pytest.raises(InvalidInput, match="made on 8 bit images"):
         corruption_spectra(floats, ["contrast"])

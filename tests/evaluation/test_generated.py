@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,10 @@ from torch import nn
 import robustbench_lite as rb
 from robustbench_lite.corruptions import corrupt, perturb
 from robustbench_lite.errors import DataError, InvalidInput, UnknownName
-from robustbench_lite.evaluation.progress import Silent
-from robustbench_lite.evaluation.sources import Sources, open_suites
+from robustbench_lite.evaluation.sources import load_suite
 from robustbench_lite.evaluation.write_suite import write_suite
-from robustbench_lite.suites import Cell, load_suite
+from robustbench_lite.suites import Cell, load_official
 
-CPU = torch.device("cpu")
 QUICK = {"device": "cpu", "batch_size": 16, "bootstrap": 0}
 
 
@@ -36,17 +35,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def read(name: str, cell: Cell, sources: Sources) -> np.ndarray:
-    suite, _ = open_suites(name, sources, CPU, Silent())
-    reader = suite.open(cell)
+def read(name: str, cell: Cell, sources: dict[str, Any]) -> np.ndarray:
+    reader = load_suite(name, **sources).open(cell)
     return reader.read(0, reader.count).numpy()
 
 
 def test_a_generated_cell_is_corrupt_of_the_clean_images_by_their_index(cifar_data: Path) -> None:
     clean = np.load(cifar_data / "cifar10.npz")["images"]
-    suite, _ = open_suites(
-        "cifar10-c", Sources(clean_data=cifar_data, seed=5, corruptions=["fog"]), CPU, Silent()
-    )
+    suite = load_suite("cifar10-c", clean_data=cifar_data, seed=5, corruptions=["fog"])
     got = suite.open(Cell("fog", 3)).read(10, 20).numpy()
     expected = corrupt(clean[10:20], "fog", 3, profile="cifar", seed=5, index=np.arange(10, 20))
     assert np.array_equal(got, expected)
@@ -56,9 +52,9 @@ def test_a_generated_cell_is_corrupt_of_the_clean_images_by_their_index(cifar_da
 def test_a_written_cifar_suite_is_the_generated_one_in_the_official_layout(
     cifar_data: Path, tmp_path: Path
 ) -> None:
-    sources = Sources(clean_data=cifar_data, seed=2, corruptions=["snow", "pixelate"])
-    write_suite("cifar10-c", sources, tmp_path)
-    stored = load_suite("cifar10-c", tmp_path, corruptions=["snow", "pixelate"])
+    sources = {"clean_data": cifar_data, "seed": 2, "corruptions": ["snow", "pixelate"]}
+    write_suite("cifar10-c", out=tmp_path, **sources)
+    stored = load_official("cifar10-c", tmp_path, corruptions=["snow", "pixelate"])
     for cell in (Cell("snow", 1), Cell("pixelate", 4)):
         reader = stored.open(cell)
         assert np.array_equal(reader.read(0, reader.count).numpy(), read("cifar10-c", cell, sources))
@@ -66,36 +62,35 @@ def test_a_written_cifar_suite_is_the_generated_one_in_the_official_layout(
 
 
 def test_batch_size_and_workers_do_not_change_a_byte(cifar_data: Path, tmp_path: Path) -> None:
-    sources = Sources(
-        clean_data=cifar_data, corruptions=["gaussian_noise", "elastic_transform", "glass_blur"]
-    )
-    one = write_suite("cifar10-c", sources, tmp_path / "one", batch_size=1)
-    two = write_suite("cifar10-c", sources, tmp_path / "two", batch_size=64, workers=2)
+    names = ["gaussian_noise", "elastic_transform", "glass_blur"]
+    sources = {"clean_data": cifar_data, "corruptions": names}
+    one = write_suite("cifar10-c", out=tmp_path / "one", **sources, batch_size=1)
+    two = write_suite("cifar10-c", out=tmp_path / "two", **sources, batch_size=64, workers=2)
     files = sorted(path.name for path in one.glob("*.npy"))
     assert files == ["elastic_transform.npy", "gaussian_noise.npy", "glass_blur.npy", "labels.npy"]
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)
 
 
 def test_writing_goes_on_where_it_stopped_and_refuses_another_seed(cifar_data: Path, tmp_path: Path) -> None:
-    sources = Sources(clean_data=cifar_data, corruptions=["fog", "contrast"])
-    folder = write_suite("cifar10-c", sources, tmp_path)
+    sources = {"clean_data": cifar_data, "corruptions": ["fog", "contrast"]}
+    folder = write_suite("cifar10-c", out=tmp_path, **sources)
     (folder / "fog.npy").unlink()
     kept = (folder / "contrast.npy").stat().st_mtime_ns
-    write_suite("cifar10-c", sources, tmp_path)
+    write_suite("cifar10-c", out=tmp_path, **sources)
     assert (folder / "fog.npy").exists()
     assert (folder / "contrast.npy").stat().st_mtime_ns == kept
     with pytest.raises(DataError, match="other images, seed or parameters"):
-        write_suite("cifar10-c", Sources(clean_data=cifar_data, corruptions=["fog"], seed=1), tmp_path)
-    write_suite("cifar10-c", Sources(clean_data=cifar_data, corruptions=["snow"]), tmp_path)
+        write_suite("cifar10-c", cifar_data, tmp_path, corruptions=["fog"], seed=1)
+    write_suite("cifar10-c", cifar_data, tmp_path, corruptions=["snow"])
 
 
 def test_written_imagenet_jpegs_are_what_on_the_fly_evaluation_sees(
     photographs: Path, tmp_path: Path
 ) -> None:
-    sources = Sources(clean_data=photographs, corruptions=["gaussian_noise", "fog"], severities=[3])
-    folder = write_suite("imagenet-c", sources, tmp_path)
+    sources = {"clean_data": photographs, "corruptions": ["gaussian_noise", "fog"], "severities": [3]}
+    folder = write_suite("imagenet-c", out=tmp_path, **sources)
     assert len(list(folder.glob("fog/3/*/*.JPEG"))) == 6
-    stored = load_suite("imagenet-c", tmp_path, corruptions=["gaussian_noise", "fog"], severities=[3])
+    stored = load_official("imagenet-c", tmp_path, corruptions=["gaussian_noise", "fog"], severities=[3])
     for name in ("gaussian_noise", "fog"):
         on_disk = stored.open(Cell(name, 3)).read(0, 6).numpy()
         assert np.array_equal(on_disk, read("imagenet-c", Cell(name, 3), sources))
@@ -103,8 +98,8 @@ def test_written_imagenet_jpegs_are_what_on_the_fly_evaluation_sees(
 
 def test_as_stored_is_pillows_jpeg_of_quality_85(photographs: Path) -> None:
     cell = Cell("contrast", 2)
-    raw = read("imagenet-c", cell, Sources(clean_data=photographs, as_stored=False))
-    stored = read("imagenet-c", cell, Sources(clean_data=photographs))
+    raw = read("imagenet-c", cell, {"clean_data": photographs, "as_stored": False})
+    stored = read("imagenet-c", cell, {"clean_data": photographs})
     buffer = io.BytesIO()
     Image.fromarray(raw[1]).save(buffer, "JPEG", quality=85, optimize=True)
     assert np.array_equal(stored[1], np.asarray(Image.open(buffer)))
@@ -112,7 +107,7 @@ def test_as_stored_is_pillows_jpeg_of_quality_85(photographs: Path) -> None:
 
 
 def test_imagenet_sequences_are_made_from_the_uncropped_photograph(photographs: Path) -> None:
-    frames = read("imagenet-p", Cell("rotate", 1), Sources(clean_data=photographs, corruptions=["rotate"]))
+    frames = read("imagenet-p", Cell("rotate", 1), {"clean_data": photographs, "corruptions": ["rotate"]})
     assert frames.shape == (6, 31, 224, 224, 3)
     # Sorted by class, then name, picture 2 is the second; resizing its 340 x 260 to a side of 256 leaves 334.
     picture = Image.open(photographs / "n01440764" / "picture_2.JPEG").resize(
@@ -126,9 +121,9 @@ def test_written_videos_hold_the_generated_frames_but_for_the_codec(
     photographs: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("av", reason="videos need the extra [video]")
-    sources = Sources(clean_data=photographs, corruptions=["brightness"])
-    write_suite("imagenet-p", sources, tmp_path)
-    stored = load_suite("imagenet-p", tmp_path, corruptions=["brightness"]).open(Cell("brightness", 1))
+    sources = {"clean_data": photographs, "corruptions": ["brightness"]}
+    write_suite("imagenet-p", out=tmp_path, **sources)
+    stored = load_official("imagenet-p", tmp_path, corruptions=["brightness"]).open(Cell("brightness", 1))
     made = read("imagenet-p", Cell("brightness", 1), sources)
     decoded = stored.read(0, 6).numpy()
     assert decoded.shape == made.shape
@@ -136,7 +131,7 @@ def test_written_videos_hold_the_generated_frames_but_for_the_codec(
 
 
 def test_generated_perturbations_follow_the_difficulty(cifar_data: Path) -> None:
-    sources = Sources(clean_data=cifar_data, corruptions=["gaussian_noise"], severities=[1, 3])
+    sources = {"clean_data": cifar_data, "corruptions": ["gaussian_noise"], "severities": [1, 3]}
     clean = np.load(cifar_data / "cifar10.npz")["images"].astype(int)
     change = [
         np.abs(read("cifar10-p", Cell("gaussian_noise", level), sources)[:, 1:] - clean[:, None]).mean()
@@ -161,10 +156,9 @@ def test_only_clean_data_means_generated_and_the_record_says_so(cifar_data: Path
 
 
 def test_how_many_images_the_release_has_is_told_of_a_generated_suite_too(cifar_data: Path) -> None:
-    sources = Sources(clean_data=cifar_data, corruptions=["fog"])
-    suite, _ = open_suites("cifar10-c", sources, CPU, Silent())
-    told = suite.provenance()
-    assert (told["images"], told["official_images"], told["official_count"]) == (40, 10_000, False)
+    sources = {"clean_data": cifar_data, "corruptions": ["fog"]}
+    record = load_suite("cifar10-c", **sources).provenance()
+    assert (record["images"], record["official_images"], record["official_count"]) == (40, 10_000, False)
 
 
 def test_ones_own_images_get_a_c_and_a_p(cifar_data: Path, tmp_path: Path) -> None:
@@ -180,15 +174,11 @@ def test_ones_own_images_get_a_c_and_a_p(cifar_data: Path, tmp_path: Path) -> No
 
 def test_mistakes_about_the_source_are_named(cifar_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROBUSTBENCH_LITE_DATA", raising=False)
-    with pytest.raises(DataError, match="--clean-data"):
-        open_suites("cifar10-c", Sources(generate=True), CPU, Silent())
+    with pytest.raises(DataError, match="`clean_data=DIR`"):
+        load_suite("cifar10-c", generate=True)
     with pytest.raises(UnknownName, match="profile"):
-        read("cifar10-c", Cell("fog", 1), Sources(clean_data=cifar_data, profile="mnist"))
+        read("cifar10-c", Cell("fog", 1), {"clean_data": cifar_data, "profile": "mnist"})
     with pytest.raises(InvalidInput, match="all five severities"):
-        write_suite(
-            "cifar10-c",
-            Sources(clean_data=cifar_data, corruptions=["fog"], severities=[1]),
-            cifar_data / "out",
-        )
+        write_suite("cifar10-c", cifar_data, cifar_data / "out", corruptions=["fog"], severities=[1])
     with pytest.raises(InvalidInput, match="is a clean set"):
-        write_suite("cifar10", Sources(clean_data=cifar_data), cifar_data / "out")
+        write_suite("cifar10", cifar_data, cifar_data / "out")

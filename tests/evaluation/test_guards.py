@@ -43,14 +43,12 @@ def test_a_guessed_normalisation_that_is_clearly_wrong_stops_the_run(
     cifar_data: Path, half_right: nn.Module, tmp_path: Path
 ) -> None:
     message = (
-        r"--normalize half brings the error from \d\d\.\d to 0\.0 %; the normalisation in use, none, is a"
+        r"`normalize='half'` brings the error from \d\d\.\d to 0\.0 %; the normalisation in use, none, is a"
     )
     with pytest.raises(ModelError, match=message):
-        rb.evaluate(half_right, "cifar10-c", data=cifar_data, run_folder=tmp_path, **QUICK)
+        rb.evaluate(half_right, "cifar10-c", data=cifar_data, out=tmp_path, **QUICK)
     # The folder is free for the run that follows the advice.
-    right = rb.evaluate(
-        half_right, "cifar10-c", data=cifar_data, normalize="half", run_folder=tmp_path, **QUICK
-    )
+    right = rb.evaluate(half_right, "cifar10-c", data=cifar_data, normalize="half", out=tmp_path, **QUICK)
     assert right.summary["clean_error"] == 0
     assert right.provenance["warnings"] == []
 
@@ -63,7 +61,7 @@ def test_a_normalisation_that_was_asked_for_is_not_doubted(cifar_data: Path, hal
 def test_force_evaluates_it_and_the_results_say_so(cifar_data: Path, half_right: nn.Module) -> None:
     results = rb.evaluate(half_right, "cifar10-c", data=cifar_data, force=True, **QUICK)
     (said,) = results.provenance["warnings"]
-    assert "--normalize half brings the error" in said
+    assert "`normalize='half'` brings the error" in said
 
 
 def test_a_good_model_is_not_doubted(cifar_data: Path, model: nn.Module) -> None:
@@ -78,10 +76,10 @@ def test_a_run_that_stops_before_it_scores_leaves_its_folder_to_the_next(
             lambda images: model(images) * float("nan"),
             "cifar10-c",
             data=cifar_data,
-            run_folder=tmp_path / "run",
+            out=tmp_path / "run",
             **QUICK,
         )
-    assert rb.evaluate(model, "cifar10-c", data=cifar_data, run_folder=tmp_path / "run", **QUICK).complete
+    assert rb.evaluate(model, "cifar10-c", data=cifar_data, out=tmp_path / "run", **QUICK).complete
 
 
 def test_probabilities_are_told_in_python_and_kept_with_the_results(

@@ -46,9 +46,9 @@ def folders(cifar_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """Run folders: a and b on CIFAR-10-C, p on CIFAR-10-P, and a Fourier map; not to be changed."""
     root = tmp_path_factory.mktemp("runs")
     for name, side in (("a", 4), ("b", 1)):
-        settings = {**QUICK, "data": cifar_data, "corruptions": CHOSEN, "run_folder": root / name}
+        settings = {**QUICK, "data": cifar_data, "corruptions": CHOSEN, "out": root / name}
         rb.evaluate(Brightness(side), "cifar10-c", **settings)
-    rb.evaluate(Brightness(4), "cifar10-p", data=cifar_data, run_folder=root / "p", **QUICK)
+    rb.evaluate(Brightness(4), "cifar10-p", data=cifar_data, out=root / "p", **QUICK)
     profile = RadialProfile((0.0, 1.0), (0.1, 0.2), (0.0, 0.1), (0.2, 0.3))
     for name in ("one", "two"):
         FourierMap(np.full((5, 5), 0.25), 0.1, "error", 4.0, 20, (32, 32), profile, {}).save(
@@ -119,7 +119,7 @@ def test_generated_examples_are_generated_again(cifar_data: Path, tmp_path: Path
     clean = tmp_path / "clean.npz"
     shutil.copy(cifar_data / "cifar10.npz", clean)
     settings = {**QUICK, "clean_data": clean, "corruptions": ["gaussian_noise"], "severities": [3, 5]}
-    rb.evaluate(Brightness(4), "cifar10-c", run_folder=tmp_path / "run", **settings)
+    rb.evaluate(Brightness(4), "cifar10-c", out=tmp_path / "run", **settings)
     examples = gather([tmp_path / "run"]).sections[0].examples
     assert examples is not None
     assert examples.columns == ("Clean", "Gauss. 3", "Gauss. 5")
@@ -165,13 +165,13 @@ def test_images_that_are_not_found_from_here_are_asked_for(
     other = tmp_path / "other"
     shutil.copytree(folders["a"], other)
     record = json.loads((other / "results.json").read_text())
-    for key, option in (("clean_data", "--clean-data"), ("data", "--data")):
+    for key in ("clean_data", "data"):
         record["provenance"][key]["root"] = "typed/from/elsewhere"
         (other / "results.json").write_text(json.dumps(record))
         monkeypatch.chdir(tmp_path)
         notes = gather([other]).sections[0].notes
         assert notes == (
-            f"No example images: typed/from/elsewhere is not found from here; give {option} DIR.",
+            f"No example images: typed/from/elsewhere is not found from here; give `{key}=DIR`.",
         )
 
 

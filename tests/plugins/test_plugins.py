@@ -358,7 +358,7 @@ def evaluated(folder: Path, **options: Any) -> Any:
         clean_data=folder / "own.npz",
         severities=[1],
         force=True,
-        run_folder=folder / "run",
+        out=folder / "run",
         **options,
     )
 

@@ -46,7 +46,7 @@ from robustbench_lite.report.fourier.fourier_map import FourierMap, RadialProfil
 from robustbench_lite.report.fourier.heatmap import plot_fourier_heatmap
 from robustbench_lite.report.fourier.profile import plot_radial_profile
 from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference
-from robustbench_lite.report.write_report import write_report
+from robustbench_lite.report.write_report import write_content
 from robustbench_lite.results import CellResult, Results
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -132,7 +132,7 @@ def content() -> Content:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    write_report(content(), folder, title="Title <&>")
+    write_content(content(), folder, title="Title <&>")
     return folder
 
 
@@ -267,14 +267,14 @@ def clean_content() -> Content:
 def test_a_report_replaces_the_files_of_the_last_one_and_nothing_else(tmp_path: Path) -> None:
     folder, outside = tmp_path / "report", tmp_path / "outside.png"
     run = perturbation_run("one", (1,))
-    write_report(Content((Section("cifar10-p", (run,)),)), folder)
+    write_content(Content((Section("cifar10-p", (run,)),)), folder)
     mine = folder / "figures" / "mine.png"
     for path in (mine, outside):
         path.write_bytes(b"kept")
     listed = json.loads((folder / "files.json").read_text())
     assert "figures/cifar10-p-flips.png" in listed
     (folder / "files.json").write_text(json.dumps([*listed, "../outside.png", str(outside), 7]))
-    write_report(clean_content(), folder)
+    write_content(clean_content(), folder)
     assert {path.name for path in (folder / "figures").iterdir()} == {
         "mine.png",
         "cifar10-reliability.png",
@@ -283,12 +283,12 @@ def test_a_report_replaces_the_files_of_the_last_one_and_nothing_else(tmp_path: 
     assert {path.stem for path in (folder / "tables").iterdir()} == {"cifar10"}
     assert outside.exists()
     (folder / "files.json").write_text("{")
-    write_report(clean_content(), folder)
+    write_content(clean_content(), folder)
     assert "figures/cifar10-reliability.png" in json.loads((folder / "files.json").read_text())
 
 
 def test_a_clean_run_alone_makes_a_page_and_the_same_one_twice(tmp_path: Path) -> None:
-    texts = [write_report(clean_content(), tmp_path / name).read_bytes() for name in "ab"]
+    texts = [write_content(clean_content(), tmp_path / name).read_bytes() for name in "ab"]
     assert texts[0] == texts[1]
     assert b"Wrong on 10.0" in texts[0]
 

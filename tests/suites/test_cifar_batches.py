@@ -71,7 +71,7 @@ def test_the_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
 
 def test_missing_training_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"cifar-10-batches-py/data_batch_1 or cifar-10-python.tar.gz; --download"
+        DataError, match=r"cifar-10-batches-py/data_batch_1 or cifar-10-python.tar.gz; `download=True`"
     ):
         load_cifar_train("cifar10", tmp_path)
 

@@ -13,7 +13,7 @@ import pytest
 from torchvision import datasets
 
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.suites import CLEAN, load_suite
+from robustbench_lite.suites import CLEAN, load_official
 from tests.suites.python2 import python2_pickle
 
 Batch = dict[bytes, object]
@@ -36,7 +36,7 @@ def batches(tmp_path: Path) -> Path:
 
 
 def read(root: Path, suite: str = "cifar10") -> tuple[np.ndarray, np.ndarray]:
-    reader = load_suite(suite, root).open(CLEAN)
+    reader = load_official(suite, root).open(CLEAN)
     assert reader.labels is not None
     return reader.read(0, reader.count).numpy(), reader.labels
 
@@ -68,7 +68,7 @@ def test_folder_parent_archive_and_npz_hold_the_same_images(batches: Path, tmp_p
         again, again_labels = read(root)
         np.testing.assert_array_equal(again, images)
         np.testing.assert_array_equal(again_labels, labels)
-        assert load_suite("cifar10", root).fingerprint() == load_suite("cifar10", batches).fingerprint()
+        assert load_official("cifar10", root).fingerprint() == load_official("cifar10", batches).fingerprint()
 
 
 def test_a_batch_that_python_3_pickled_again_is_the_same(batches: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_batch_that_python_3_pickled_again_is_the_same(batches: Path) -> None:
 
 
 def test_provenance_names_the_file(batches: Path) -> None:
-    record = load_suite("cifar10", batches.parent).provenance()
+    record = load_official("cifar10", batches.parent).provenance()
     assert (record["place"], record["layout"]) == (str(batches / "test_batch"), "CIFAR batches")
 
 
@@ -94,9 +94,9 @@ def test_cifar100_has_the_fine_labels(tmp_path: Path) -> None:
 
 
 def test_the_clean_set_has_no_corruptions_to_select(batches: Path) -> None:
-    assert load_suite("cifar10", batches).cells == (CLEAN,)
+    assert load_official("cifar10", batches).cells == (CLEAN,)
     with pytest.raises(InvalidInput, match="severity 1 is not one of cifar10's: 0"):
-        load_suite("cifar10", batches, severities=[1])
+        load_official("cifar10", batches, severities=[1])
 
 
 class Evil:
@@ -129,14 +129,14 @@ class Evil:
 def test_what_is_no_test_batch_is_refused(content: bytes, message: str, batches: Path) -> None:
     (batches / "test_batch").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        load_suite("cifar10", batches)
+        load_official("cifar10", batches)
 
 
 def test_an_archive_without_the_batch_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("readme"), io.BytesIO())
     with pytest.raises(DataError, match="no member cifar-10-batches-py/test_batch"):
-        load_suite("cifar10", tmp_path)
+        load_official("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -146,22 +146,22 @@ def test_an_archive_without_the_batch_is_refused(tmp_path: Path) -> None:
 def test_a_broken_archive_is_named(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(content)
     with pytest.raises(DataError, match=rf"cifar-10-python\.tar\.gz {message}"):
-        load_suite("cifar10", tmp_path)
+        load_official("cifar10", tmp_path)
 
 
 def test_a_broken_npz_is_named(tmp_path: Path) -> None:
     (tmp_path / "cifar10.npz").write_bytes(b"PK\x03\x04broken")
     with pytest.raises(DataError, match=r"cifar10\.npz is not a readable \.npz"):
-        load_suite("cifar10", tmp_path)
+        load_official("cifar10", tmp_path)
 
 
 def test_an_npz_needs_images_and_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "cifar10.npz", x=np.zeros(1))
     with pytest.raises(DataError, match="needs the arrays `images` and `labels`"):
-        load_suite("cifar10", tmp_path)
+        load_official("cifar10", tmp_path)
 
 
 def test_an_npz_of_floats_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "cifar10.npz", images=np.zeros((2, 32, 32, 3)), labels=np.zeros(2, int))
     with pytest.raises(DataError, match=r"holds float64 images .* expected uint8 \(N, 32, 32, 3\)"):
-        load_suite("cifar10", tmp_path)
+        load_official("cifar10", tmp_path)

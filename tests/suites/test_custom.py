@@ -56,7 +56,7 @@ def test_small_square_images_are_taken_as_they_are_and_must_agree(tmp_path: Path
         Image.new("RGB", (side, side), (number, 0, 0)).save(tmp_path / "a" / f"{number}.png")
     reader = load_custom(tmp_path).open(CLEAN)
     assert reader.read(0, 2)[:, 0, 0, 0].tolist() == [0, 1]
-    with pytest.raises(DataError, match=r"2\.png is 40 x 40 pixels.*32 x 32.*--image-size"):
+    with pytest.raises(DataError, match=r"2\.png is 40 x 40 pixels.*32 x 32.*`image_size=N`"):
         reader.read(0, 3)
 
 

@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there_is_named(server: Server, tmp_path: Path) -> 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refusal_is_not_repeated(status: int, server: Server, tmp_path: Path) -> None:
     server.statuses = [status]
-    with pytest.raises(DataError, match=rf"answers HTTP {status} .*--mirror"):
+    with pytest.raises(DataError, match=rf"answers HTTP {status} .*`mirror=URL`"):
         fetch(server, tmp_path)
     assert len(server.asked) == 1
 

@@ -15,7 +15,7 @@ from torchvision import transforms
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.reference import imagenet_wnids, tiny_imagenet_wnids
-from robustbench_lite.suites import CLEAN, Cell, Suite, load_suite
+from robustbench_lite.suites import CLEAN, Cell, Suite, load_official
 from robustbench_lite.suites.decode import decode_image, image_size, resize_and_crop
 
 MakeCopy = Callable[..., Path]
@@ -23,7 +23,7 @@ NAMES = ("gaussian_noise", "frost", "contrast")
 
 
 def load(root: Path, suite: str = "imagenet-c", **options: object) -> Suite:
-    return load_suite(suite, root, **({"corruptions": NAMES} | options))
+    return load_official(suite, root, **({"corruptions": NAMES} | options))
 
 
 def pixels(suite: Suite) -> dict[Cell, torch.Tensor]:
@@ -147,7 +147,7 @@ def test_real_images_decode_and_resize_bit_for_bit_as_pillow_and_torchvision(sha
 
 
 def test_a_clean_folder_of_real_images_loads_with_its_labels(shared: Path) -> None:
-    suite = load_suite("imagenet", shared / "data/imagenet-sample")
+    suite = load_official("imagenet", shared / "data/imagenet-sample")
     (cell,) = suite.cells
     reader = suite.open(cell)
     assert (cell.name, cell.severity, reader.count) == ("clean", 0, 200)
@@ -341,7 +341,7 @@ def test_clean_images_are_read_from_a_tar_of_class_folders(
         if source.is_dir():
             shutil.copytree(source, folder / wnid)
     tar = make_tar(folder, tmp_path / "tars/val.tar")
-    expected, found = load_suite("imagenet", folder), load_suite("imagenet", tar.parent)
+    expected, found = load_official("imagenet", folder), load_official("imagenet", tar.parent)
     assert torch.equal(pixels(found)[CLEAN], pixels(expected)[CLEAN])
     assert found.fingerprint() == expected.fingerprint()
 
@@ -350,7 +350,7 @@ def test_clean_tiny_images_stay_as_they_are(make_imagenet_c: MakeCopy, tmp_path:
     wnids = tiny_imagenet_wnids()[:2]
     folder = make_imagenet_c("tiny-imagenet-c", classes=wnids, names=["fog"]) / "fog/1"
     folder.rename(tmp_path / "val")
-    reader = load_suite("tiny-imagenet", tmp_path).open(CLEAN)
+    reader = load_official("tiny-imagenet", tmp_path).open(CLEAN)
     files = sorted((tmp_path / "val").glob("*/*"))
     np.testing.assert_array_equal(reader.read(0, 4).numpy(), np.stack([pillow(path) for path in files]))
 
@@ -366,7 +366,7 @@ def test_flat_validation_images_are_refused_with_the_way_out(
         tmp_path if layout == "folder" else make_tar(flat, tmp_path / "x/ILSVRC2012_img_val.tar", prefix="")
     )
     with pytest.raises(DataError, match="without class folders, so their labels are unknown: move each"):
-        load_suite("imagenet", root)
+        load_official("imagenet", root)
 
 
 def test_what_is_no_image_has_no_size() -> None:

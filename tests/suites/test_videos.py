@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from robustbench_lite.errors import DataError, MissingExtra
-from robustbench_lite.suites import Cell, Suite, load_suite
+from robustbench_lite.suites import Cell, Suite, load_official
 
 MakeCopy = Callable[..., Path]
 
@@ -61,7 +61,7 @@ def make_imagenet_p(tmp_path: Path) -> MakeCopy:
 
 
 def load(root: Path, *names: str, **options: object) -> Suite:
-    return load_suite("imagenet-p", root, corruptions=names or ("gaussian_noise", "translate"), **options)
+    return load_official("imagenet-p", root, corruptions=names or ("gaussian_noise", "translate"), **options)
 
 
 def test_frames_are_bit_for_bit_those_of_opencv(make_imagenet_p: MakeCopy) -> None:
@@ -90,7 +90,7 @@ def test_tars_hold_the_same_frames_also_beside_tars_of_imagenet_c(
     suite = load(root)
     assert torch.equal(suite.open(cell).read(0, 2), load(folder).open(cell).read(0, 2))
     assert suite.fingerprint() == load(folder).fingerprint()
-    assert load_suite("imagenet-c", root, corruptions=["gaussian_noise"]).images == 6
+    assert load_official("imagenet-c", root, corruptions=["gaussian_noise"]).images == 6
 
 
 def test_a_difficulty_of_noise_is_a_folder_and_of_others_the_same_one(make_imagenet_p: MakeCopy) -> None:
@@ -101,7 +101,7 @@ def test_a_difficulty_of_noise_is_a_folder_and_of_others_the_same_one(make_image
 
 def test_tiny_imagenet_p_has_frames_of_64_pixels(make_imagenet_p: MakeCopy) -> None:
     folder = make_imagenet_p(suite_folder="Tiny-ImageNet-P", side=64)
-    reader = load_suite("tiny-imagenet-p", folder.parent, corruptions=["translate"]).open(
+    reader = load_official("tiny-imagenet-p", folder.parent, corruptions=["translate"]).open(
         Cell("translate", 1)
     )
     assert reader.shape == (6, 64, 64, 3)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustbench_lite.training import Dataset, from_arrays
+from robustbench_lite.training.data import Dataset, from_arrays
 
 SIDE = 8
 
@@ -30,4 +30,4 @@ def toy() -> Dataset:
 @pytest.fixture
 def quick() -> dict[str, Any]:
     """Options of a run of 3 epochs of 3 steps that takes about a second."""
-    return {"architecture": "resnet-8", "epochs": 3, "batch_size": 24, "padding": 1, "device": "cpu"}
+    return {"arch": "resnet-8", "epochs": 3, "batch_size": 24, "padding": 1, "device": "cpu"}

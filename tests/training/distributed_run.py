@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_lite.training import from_arrays, train
-from robustbench_lite.training import train as entry
+from robustbench_lite.training import first_network as module
+from robustbench_lite.training.data import from_arrays
+from robustbench_lite.training.train import train
 from tests.training.conftest import toy_arrays
 
 
@@ -28,13 +29,12 @@ def run(out: Path) -> None:
     rank = os.environ.get("RANK", "alone")
     # 70 images: the last batch of an epoch has 22, which 2 processes share, and 24 before it.
     dataset = from_arrays(*toy_arrays(70, 1), *toy_arrays(30, 2), name="toy")
-    module = sys.modules[entry.__module__]
     original = module.fresh_network
     module.fresh_network = plain_network
     plain = {"padding": 0, "flip": False, "lr": 0.02, "channels_last": False}
     done = train(dataset, method="standard", epochs=2, batch_size=24, device="cpu", **plain)
     module.fresh_network = original
-    shared = train(dataset, architecture="resnet-8", epochs=1, batch_size=24, device="cpu", out=out / "run")
+    shared = train(dataset, arch="resnet-8", epochs=1, batch_size=24, device="cpu", out=out / "run")
     rows = [(row.train_loss, row.train_error, row.test_loss, row.test_error) for row in done.history]
     logits = shared.classifier(dataset.test.read(0, 30))
     kept = float(nn.functional.cross_entropy(logits, dataset.test.labels))

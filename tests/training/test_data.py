@@ -11,9 +11,9 @@ import torch
 from robustbench_lite.augmix import random_crop_flip
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.runtime import Processes
-from robustbench_lite.training import Recipe, from_arrays
-from robustbench_lite.training.data import InMemory, check_batch, split
+from robustbench_lite.training.data import InMemory, check_batch, from_arrays, split
 from robustbench_lite.training.loop import Order
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.seeds import generator
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), dtype=np.uint8)
@@ -82,7 +82,7 @@ def test_a_test_part_is_held_out_class_by_class_and_by_the_seed() -> None:
 def test_crops_are_those_of_the_augmentation_with_its_own_generator() -> None:
     images = InMemory(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), torch.from_numpy(LABELS))
     rows = torch.tensor([3, 3, 11])
-    ours = images.crops(rows, Recipe(padding=2), generator(5))
+    ours = images.crops(rows, TrainingRecipe(padding=2), generator(5))
     expected = random_crop_flip(images.images[rows], 2, generator=generator(5))
     assert torch.equal(ours, expected)
 
@@ -90,7 +90,7 @@ def test_crops_are_those_of_the_augmentation_with_its_own_generator() -> None:
 def test_without_padding_and_flip_crops_are_the_images() -> None:
     images = InMemory(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), torch.from_numpy(LABELS))
     rows = torch.arange(20)
-    assert torch.equal(images.crops(rows, Recipe(padding=0, flip=False), generator(5)), images.images)
+    assert torch.equal(images.crops(rows, TrainingRecipe(padding=0, flip=False), generator(5)), images.images)
 
 
 @pytest.mark.parametrize(

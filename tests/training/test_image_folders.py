@@ -12,8 +12,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
 from robustbench_lite.errors import DataError
-from robustbench_lite.training import Recipe
 from robustbench_lite.training.image_folders import common_size, list_files, load, middle, random_area
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.seeds import generator
 
 SIZES = [(40, 60), (64, 48), (33, 33), (90, 30)]
@@ -45,7 +45,7 @@ def test_test_images_are_torchvisions_resize_and_centre_crop(size: tuple[int, in
 
 def test_a_training_crop_is_torchvisions_for_the_same_area(folder: Path) -> None:
     images = list_files(folder, ["ape", "cat"], 24)
-    ours = images.crops(torch.tensor([2]), Recipe(flip=False), generator(7))[0]
+    ours = images.crops(torch.tensor([2]), TrainingRecipe(flip=False), generator(7))[0]
     chances = torch.rand((1, 41), generator=generator(7), dtype=torch.float64).numpy()
     left, top, right, bottom = random_area(64, 48, chances[0, :40].reshape(10, 4))
     picture = Image.open(images.files[2])
@@ -58,8 +58,8 @@ def test_a_training_crop_is_torchvisions_for_the_same_area(folder: Path) -> None
 def test_half_of_the_training_crops_are_mirrored(folder: Path) -> None:
     images = list_files(folder, ["ape", "cat"], 16)
     rows = torch.zeros(200, dtype=torch.int64)
-    plain = images.crops(rows, Recipe(flip=False), generator(1))
-    mixed = images.crops(rows, Recipe(), generator(1))
+    plain = images.crops(rows, TrainingRecipe(flip=False), generator(1))
+    mixed = images.crops(rows, TrainingRecipe(), generator(1))
     mirrored = [bool(torch.equal(a.flip(2), b)) for a, b in zip(plain, mixed, strict=True)]
     kept = [bool(torch.equal(a, b)) for a, b in zip(plain, mixed, strict=True)]
     assert sum(mirrored) + sum(kept) == 200
@@ -90,7 +90,9 @@ def test_an_image_too_long_for_any_area_gives_its_middle() -> None:
 def test_crops_repeat_with_the_generator_whatever_the_threads(folder: Path) -> None:
     images = list_files(folder, ["ape", "cat"], 16)
     rows = torch.arange(4).repeat(10)
-    assert torch.equal(images.crops(rows, Recipe(), generator(3)), images.crops(rows, Recipe(), generator(3)))
+    assert torch.equal(
+        images.crops(rows, TrainingRecipe(), generator(3)), images.crops(rows, TrainingRecipe(), generator(3))
+    )
 
 
 def test_the_fingerprint_covers_names_and_labels(folder: Path) -> None:

@@ -14,12 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from robustbench_lite.errors import InvalidInput, UnknownName
-from robustbench_lite.training import METHODS, Recipe
 from robustbench_lite.training.adversarial import ascend, attack
-from robustbench_lite.training.methods import Batch, consistency, method_of
+from robustbench_lite.training.methods import METHODS, Batch, consistency, method_of
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.seeds import generator
 
-RECIPE = Recipe(cutout_size=4, patch_size=4, patch_strength=0.3, attack_steps=2)
+RECIPE = TrainingRecipe(cutout_size=4, patch_size=4, patch_strength=0.3, attack_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_consistency_loss_is_cross_entropy_of_the_clean_third_plus_weighted_
 
 def test_mixing_methods_give_probabilities_as_targets() -> None:
     for name in ("mixup", "cutmix"):
-        _, targets = METHODS[name].views(batch(), Recipe(cutmix_probability=1.0))
+        _, targets = METHODS[name].views(batch(), TrainingRecipe(cutmix_probability=1.0))
         torch.testing.assert_close(targets.sum(1), torch.ones(6))
         assert (targets.max(1).values < 1).any()
 
@@ -142,14 +142,14 @@ def test_the_attack_stays_in_the_ball_and_raises_the_loss() -> None:
 
 def test_an_unknown_method_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="unknown training method 'augmx'; did you mean augmix"):
-        method_of("augmx", Recipe())
+        method_of("augmx", TrainingRecipe())
 
 
 def test_patch_uniform_asks_for_what_the_paper_does_not_print() -> None:
     with pytest.raises(InvalidInput, match="patch-uniform needs patch_size: the paper tuned patch_size and"):
-        method_of("patch-uniform", Recipe())
+        method_of("patch-uniform", TrainingRecipe())
     with pytest.raises(InvalidInput, match="patch-uniform needs patch_strength"):
-        method_of("patch-uniform", Recipe(patch_size=8))
+        method_of("patch-uniform", TrainingRecipe(patch_size=8))
 
 
 def test_every_field_that_reaches_a_method_is_one_of_its_own() -> None:
@@ -160,7 +160,7 @@ def test_every_field_that_reaches_a_method_is_one_of_its_own() -> None:
 
 def test_a_field_of_another_method_is_refused_with_those_that_use_it() -> None:
     with pytest.raises(InvalidInput, match=r"standard does not use severity, which goes with random-autoaug"):
-        method_of("standard", Recipe(severity=5.0), {"severity": 5.0})
+        method_of("standard", TrainingRecipe(severity=5.0), {"severity": 5.0})
     with pytest.raises(InvalidInput, match=r"augmix-no-jsd does not use jsd_weight, which goes with"):
-        method_of("augmix-no-jsd", Recipe(), ["epochs", "jsd_weight"])
-    assert method_of("augmix", Recipe(), ["epochs", "jsd_weight"]) is METHODS["augmix"]
+        method_of("augmix-no-jsd", TrainingRecipe(), ["epochs", "jsd_weight"])
+    assert method_of("augmix", TrainingRecipe(), ["epochs", "jsd_weight"]) is METHODS["augmix"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_lite.training import paper_recipe
+from robustbench_lite.training.recipes import paper_recipe
 from robustbench_lite.training.schedule import learning_rate
 
 STEPS = 7

@@ -11,9 +11,10 @@ from PIL import Image
 from torchvision import datasets
 
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.training import open_dataset, sources
+from robustbench_lite.training import sources
 from robustbench_lite.training.data import InMemory
 from robustbench_lite.training.image_folders import FolderImages
+from robustbench_lite.training.sources import open_dataset
 from tests.suites.python2 import python2_pickle
 
 WNIDS = ("n01440764", "n01443537")
@@ -93,7 +94,7 @@ def test_imagenet_without_a_class_is_refused(tmp_path: Path) -> None:
 def test_stylised_folders_add_training_images_of_the_same_classes(tmp_path: Path) -> None:
     for part in ("train", "val", "stylised"):
         write_classes(tmp_path / part, WNIDS, count=4 if part == "stylised" else 3)
-    dataset = open_dataset(tmp_path, image_size=16, extra=[tmp_path / "stylised"])
+    dataset = open_dataset(tmp_path, image_size=16, extra_train=[tmp_path / "stylised"])
     assert isinstance(dataset.train, FolderImages)
     assert [WNIDS[label] for label in dataset.train.labels] == [
         path.parent.name for path in dataset.train.files
@@ -150,7 +151,7 @@ def test_an_npz_is_divided_and_a_pair_of_them_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenet"])
 def test_a_named_data_set_needs_a_place(name: str) -> None:
-    with pytest.raises(DataError, match=f"where are the files of {name}"):
+    with pytest.raises(DataError, match=f"the place of the files of {name} is not known: give `data=DIR`"):
         open_dataset(name)
 
 
@@ -186,11 +187,11 @@ def test_npz_files_that_are_not_such_are_refused(tmp_path: Path) -> None:
 def test_options_that_do_not_go_with_the_data_are_refused(tmp_path: Path) -> None:
     write_cifar10(tmp_path)
     write_classes(tmp_path / "flat", ("ape", "cat"))
-    with pytest.raises(InvalidInput, match="is a path of its own: leave out root and download"):
+    with pytest.raises(InvalidInput, match="is a path of its own: leave out `data=DIR`"):
         open_dataset(tmp_path / "flat", tmp_path)
     with pytest.raises(InvalidInput, match="ImageNet can't be downloaded without an account"):
         open_dataset("imagenet", tmp_path, download=True)
     with pytest.raises(InvalidInput, match="cifar10 is trained on as it is"):
         open_dataset("cifar10", tmp_path, image_size=64)
     with pytest.raises(InvalidInput, match="extra folders go with train/ and val/ folders"):
-        open_dataset(tmp_path / "flat", extra=[tmp_path])
+        open_dataset(tmp_path / "flat", extra_train=[tmp_path])

@@ -18,20 +18,16 @@ from torch import nn
 from robustbench_lite.errors import CheckpointError, InvalidInput, MissingExtra, ModelError, UnknownName
 from robustbench_lite.models import load_model
 from robustbench_lite.runtime import Processes
-from robustbench_lite.training import (
-    METHODS,
-    Dataset,
-    Epoch,
-    Recipe,
-    Settings,
-    from_arrays,
-    open_dataset,
-    train,
-)
+from robustbench_lite.training.data import Dataset, from_arrays
 from robustbench_lite.training.initialise import fresh_network
-from robustbench_lite.training.methods import Method
+from robustbench_lite.training.methods import METHODS, Method
+from robustbench_lite.training.progress import Epoch
+from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.seeds import generator
+from robustbench_lite.training.settings import TrainingSettings
+from robustbench_lite.training.sources import open_dataset
 from robustbench_lite.training.stepper import Stepper
+from robustbench_lite.training.train import train
 from tests.training.conftest import toy_arrays
 
 Options = dict[str, Any]
@@ -108,7 +104,7 @@ def test_killed_and_continued_gives_the_weights_of_the_uninterrupted_run(
     done = train(toy, out=tmp_path / "cut", progress=listener, **options)
     assert listener.plan == (3, 3, after)
     assert listener.steps == list(range(after + 1, 10))
-    assert listener.notes == [f"continues the run in {tmp_path / 'cut'} after {after} updates"]
+    assert listener.notes == [f"The run in {tmp_path / 'cut'} continues after {after} updates."]
     assert equal(weights(tmp_path / "cut/last.pt"), weights(tmp_path / "whole/last.pt"))
     assert equal(weights(tmp_path / "cut/best.pt"), weights(tmp_path / "whole/best.pt"))
     columns = ("epoch", "step", "lr", "train_loss", "train_error", "test_loss", "test_error")
@@ -124,7 +120,7 @@ def test_a_run_on_image_files_continues_to_the_same_weights(tmp_path: Path) -> N
         pixels = rng.integers(0, 128, (40 + number, 50, 3), dtype=np.uint8) + 127 * (number % 2)
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     dataset = open_dataset(tmp_path / "images", image_size=16, test_fraction=0.2)
-    options: Options = {"architecture": "resnet-8", "epochs": 2, "batch_size": 8, "device": "cpu"}
+    options: Options = {"arch": "resnet-8", "epochs": 2, "batch_size": 8, "device": "cpu"}
     whole = train(dataset, out=tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         train(dataset, out=tmp_path / "cut", progress=Killer(4), save_minutes=0.0, **options)
@@ -239,7 +235,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
 ) -> None:
     calls: list[int] = []
 
-    def loss(logits: torch.Tensor, targets: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    def loss(logits: torch.Tensor, targets: torch.Tensor, recipe: TrainingRecipe) -> torch.Tensor:
         calls.append(1)
         return logits.sum() * (value if len(calls) == 5 else 0.0)
 
@@ -343,9 +339,8 @@ def test_fewer_images_than_a_batch_are_refused(toy: Dataset, quick: Options) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"learning_rate": 0.1}, "unknown training option 'learning_rate'"),
         ({"method": "augmx"}, "unknown training method 'augmx'; did you mean augmix"),
-        ({"architecture": "wrn-4O-2"}, "unknown architecture 'wrn-4O-2'; did you mean wrn-40-2"),
+        ({"arch": "wrn-4O-2"}, "unknown architecture 'wrn-4O-2'; did you mean wrn-40-2"),
     ],
 )
 def test_unknown_names_are_refused(toy: Dataset, quick: Options, options: Options, message: str) -> None:
@@ -369,10 +364,10 @@ class Dropping(nn.Module):
         return logits
 
 
-def stepper(recipe: Recipe | None = None, **settings: Any) -> Stepper:
-    chosen = Settings(method="standard", device="cpu", **settings)
+def stepper(recipe: TrainingRecipe | None = None, **settings: Any) -> Stepper:
+    chosen = TrainingSettings(method="standard", device="cpu", **settings)
     team, device = Processes(), torch.device("cpu")
-    return Stepper(Dropping(), METHODS["standard"], recipe or Recipe(), chosen, 3, device, team)
+    return Stepper(Dropping(), METHODS["standard"], recipe or TrainingRecipe(), chosen, 3, device, team)
 
 
 def take_steps(one: Stepper, toy: Dataset, steps: range) -> None:
@@ -403,7 +398,7 @@ def test_the_average_is_the_exponential_one_and_is_what_is_tested(toy: Dataset) 
 
 
 def test_an_update_is_nesterovs_with_weight_decay(toy: Dataset) -> None:
-    recipe = Recipe(lr=0.3, momentum=0.9, weight_decay=0.01)  # the step is told 0.1
+    recipe = TrainingRecipe(lr=0.3, momentum=0.9, weight_decay=0.01)  # the step is told 0.1
     ours = stepper(recipe)
     weight = ours.network.get_parameter("layers.4.bias").detach().clone()
     velocity, gradients = torch.zeros(3), []
@@ -418,7 +413,7 @@ def test_an_update_is_nesterovs_with_weight_decay(toy: Dataset) -> None:
 
 
 def test_clipping_bounds_the_length_of_an_update(toy: Dataset) -> None:
-    recipe = Recipe(momentum=0.0, nesterov=False, weight_decay=0.0)
+    recipe = TrainingRecipe(momentum=0.0, nesterov=False, weight_decay=0.0)
     clipped = stepper(recipe, clip_grad=0.01)
     before = weights(clipped.network)
     take_steps(clipped, toy, range(1))
@@ -436,14 +431,14 @@ def test_predictions_are_those_of_normalised_images_in_evaluation_mode(toy: Data
 
 
 def test_half_precision_on_a_cpu_is_refused(toy: Dataset, quick: Options) -> None:
-    with pytest.raises(InvalidInput, match="--amp fp16 needs a GPU"):
+    with pytest.raises(InvalidInput, match="`amp='fp16'` needs a GPU"):
         train(toy, amp="fp16", **quick)
 
 
 def test_an_attack_leaves_the_statistics_of_batch_norm_alone(toy: Dataset) -> None:
     network = fresh_network("resnet-8", 3, 0)
-    chosen = Settings(method="adversarial", device="cpu")
-    method, recipe = METHODS["adversarial"], Recipe(attack_steps=3)
+    chosen = TrainingSettings(method="adversarial", device="cpu")
+    method, recipe = METHODS["adversarial"], TrainingRecipe(attack_steps=3)
     ours = Stepper(network, method, recipe, chosen, 3, torch.device("cpu"), Processes())
     take_steps(ours, toy, range(2))
     assert int(ours.network.get_buffer("bn1.num_batches_tracked")) == 2

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +15,20 @@ import torch
 from robustbench_lite import plugins
 from robustbench_lite.corruptions.fourier import Layout, check_norm
 from robustbench_lite.errors import InvalidInput, ModelError, UnknownName
-from robustbench_lite.evaluation.fourier.images import ImageSet, array_images, check_classes
+from robustbench_lite.evaluation.fourier.images import ImageSet, check_classes, open_images
 from robustbench_lite.evaluation.fourier.profile import examples, radial_profile
 from robustbench_lite.evaluation.fourier.store import Outcomes, Store
-from robustbench_lite.evaluation.fourier.sweep import Progress, Sweep, chunk_length, map_layout
+from robustbench_lite.evaluation.fourier.sweep import Sweep, SweepProgress, chunk_length, map_layout
+from robustbench_lite.evaluation.given_model import AnyModel, open_models, weights_sha256
 from robustbench_lite.evaluation.prepared_model import (
     Forward,
     describe_outputs,
     fastest_batch_size,
     ready,
 )
-from robustbench_lite.evaluation.settings import Settings
-from robustbench_lite.evaluation.sources import AnyModel, open_model, weights_sha256
-from robustbench_lite.models import Classifier
+from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings
+from robustbench_lite.keywords import pick
+from robustbench_lite.models import Classifier, Ensemble
 from robustbench_lite.report.fourier.fourier_map import METRICS, FourierMap
 from robustbench_lite.runtime import (
     Amp,
@@ -48,55 +49,79 @@ WINDOW: Final = 63
 _SAMPLE = 64
 
 
-class SweepOptions(TypedDict, total=False):
-    """Those fields of `Settings` that a sweep has."""
-
-    device: str
-    amp: Amp | None
-    tf32: bool
-    compile: bool
-    fuse: bool
-    batch_size: int | None
-    bootstrap: int
-    seed: int
-
-
 def fourier_heatmap(
-    model: AnyModel,
-    images: npt.ArrayLike | torch.Tensor | ImageSet,
+    model: AnyModel | Sequence[AnyModel],
+    dataset: object,
     labels: npt.ArrayLike | torch.Tensor | None = None,
     *,
+    # The images.
+    data: str | Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    # The perturbation and what is measured.
     norm: float | None = None,
     size: int | None = None,
     metric: str = "error",
+    # The model, as in load_model.
     arch: str | None = None,
     normalize: str | None = None,
+    entry: str | None = None,
     trust_checkpoint: bool = False,
-    run_folder: str | Path | None = None,
+    name: str | None = None,
+    # The run.
+    device: str = "auto",
+    amp: Amp | None = None,
+    tf32: bool = False,
+    compile: bool = False,
+    fuse: bool = True,
+    batch_size: int | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    # The output.
+    out: str | Path | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
-    **options: Unpack[SweepOptions],
+    progress: SweepProgress | None = None,
 ) -> FourierMap:
-    """Perturb every image at each frequency and measure what the model makes of it.
+    """Perturb every image at each frequency and measure how the model's predictions change.
 
     Mirrored frequencies are measured once: 514 times the images for the 32 x 32 map.
 
     Args:
-        model: a checkpoint's path, a name such as "torchvision:resnet50", a module or any callable from
-            images (N, 3, H, W) in [0, 1] to logits.
-        images: uint8 (N, H, W, 3), float (N, 3, H, W) in [0, 1], or what `open_images` returns.
-        labels: class indices (N,), needed for the metric "error".
-        norm: l2 norm of each channel's perturbation; the papers' 4 for 32 pixels and 15.7 for 224.
+        model: a checkpoint file, a name such as "torchvision:resnet50", a module or any callable from
+            images (N, 3, H, W) in [0, 1] to logits. A sequence of models is an ensemble.
+        dataset: the name of a clean suite ("cifar10", "cifar100", "imagenet", "tiny-imagenet"), with its
+            official files in `data`; a folder of images or an .npz; or images in memory: `(images, labels)`,
+            a torch `Dataset`, a `DataLoader` or a Hugging Face data set. Arrays are uint8 (N, H, W, 3), or
+            float (N, 3, H, W) in [0, 1], which are used as they are.
+        labels: class indices (N,) of images that are given as one array; the metric "error" needs them.
+        data: folder (or archive) of the official files of a named data set.
+        classes: class names in the order of the model's outputs, for class folders, or a file with one per
+            line.
+        image_size: side in pixels to which the images in class folders are resized and cropped.
+        limit: number of images to use, drawn at random by `seed`. By default all.
+        norm: l2 norm of each channel's perturbation; by default the papers' 4 for 32 pixels, 15.7 for 224.
         size: rows and columns of the map; by default all up to 64 pixels, else the 63 lowest.
         metric: "error" against the labels; "flip", the share of predictions that change; or "confidence",
             the mean fall of the probability of the class predicted before.
-        arch: architecture of a checkpoint, where it can't be told from its tensors.
-        normalize: input normalisation, where the default is not right.
-        trust_checkpoint: allow a file to run code while it loads.
-        run_folder: where outcomes are kept; the same call continues a sweep that was killed.
+        arch: architecture of a checkpoint, where its tensors do not show it.
+        normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that of
+            its architecture.
+        entry: which of several sets of weights in a checkpoint to use.
+        trust_checkpoint: allow a file to run code while it loads (a pickled module).
+        name: name of the model in records; by default that of the file, class or function.
+        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".
+        amp: autocast to "bf16" or "fp16"; None computes in float32.
+        tf32: let CUDA round float32 products to TF32.
+        compile: run the model through `torch.compile`.
+        fuse: fold batch norm into convolutions where the logits agree to 1e-5.
+        batch_size: images per forward pass; None measures the fastest size.
+        bootstrap: replicates for the bands of the radial profile; 0 leaves them out.
+        seed: seed of the signs of the perturbations, of the sample and of the bootstrap.
+        out: run folder, where outcomes are kept; the same call continues a sweep that was killed. None keeps
+            nothing.
         overwrite: start afresh in a folder that holds another sweep.
         progress: called with images evaluated and images in all.
-        **options: fields of `Settings`: device, amp, tf32, compile, fuse, batch_size, bootstrap, seed.
 
     Raises:
         InvalidInput: arguments that don't fit the images or each other.
@@ -105,23 +130,30 @@ def fourier_heatmap(
 
     Source: Yin et al. 2019, section 2 and figure 3; AugMix (Hendrycks et al. 2020), appendix B, figure 9.
     """
-    settings = Settings(**options)
+    given = locals()
+    settings = EvaluationSettings(**pick(EvaluationSettings, given))
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
-    chosen = images if isinstance(images, ImageSet) else array_images(images, labels)
-    if metric == "error" and chosen.labels is None:
-        raise InvalidInput(
-            "the error needs labels, and these images have none; use metric flip (--metric flip)"
-        )
-    norm = default_norm(chosen.size) if norm is None else norm
+    images = open_images(
+        dataset if labels is None else (dataset, labels),
+        data,
+        classes=classes,
+        image_size=image_size,
+        limit=limit,
+        seed=seed,
+    )
+    if metric == "error" and images.labels is None:
+        raise InvalidInput("the error needs labels, and these images have none; use `metric='flip'`")
+    norm = default_norm(images.size) if norm is None else norm
     check_norm(norm)
-    plan = map_layout(chosen.size, default_size(chosen.size) if size is None else size)
+    plan = map_layout(images.size, default_size(images.size) if size is None else size)
     with processes() as team, fixed_precision(tf32=settings.tf32):
-        device = resolve_device(settings.device)
-        check_amp(device, settings.amp)
-        classifier = open_model(model, chosen.source.get("suite"), arch, normalize, trust_checkpoint)
-        run = _Run(classifier, chosen, plan, metric, norm, settings, device, team)
-        folder = Path(run_folder) if run_folder is not None else None
+        device_here = resolve_device(settings.device)
+        check_amp(device_here, settings.amp)
+        wanted = ModelSettings(**pick(ModelSettings, given))
+        classifier = open_models(model, images.source.get("suite"), wanted)
+        run = _Sweeping(classifier, images, plan, metric, norm, settings, device_here, team)
+        folder = Path(out) if out is not None else None
         return run.go(folder, overwrite, progress or (lambda done, total: None))
 
 
@@ -134,7 +166,9 @@ def default_norm(image_size: tuple[int, int]) -> float:
     height, width = image_size
     if height != width or height not in NORMS:
         known = ", ".join(f"{norm:g} for {side} x {side}" for side, norm in NORMS.items())
-        raise InvalidInput(f"the papers' norms are {known} pixels; for {height} x {width} give one (--norm)")
+        raise InvalidInput(
+            f"the papers' norms are {known} pixels; for {height} x {width} give one with `norm=NUMBER`"
+        )
     return NORMS[height]
 
 
@@ -147,19 +181,19 @@ def default_size(image_size: tuple[int, int]) -> int | None:
 
 
 @dataclass
-class _Run:
+class _Sweeping:
     """One sweep under way."""
 
-    classifier: Classifier
+    classifier: Classifier | Ensemble
     images: ImageSet
     plan: Layout
     metric: str
     norm: float
-    settings: Settings
+    settings: EvaluationSettings
     device: torch.device
     team: Processes
 
-    def go(self, folder: Path | None, overwrite: bool, progress: Progress) -> FourierMap:
+    def go(self, folder: Path | None, overwrite: bool, progress: SweepProgress) -> FourierMap:
         """Check the model, measure what is not kept yet, and sum up."""
         sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device).permute(0, 2, 3, 1)
         forward, made_ready, width = ready(self.classifier, sample, self.settings, self.device, None)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
-from robustbench_lite.suites import CLEAN, CUSTOM, SUITES, Reader, Suite, load_custom, load_suite
+from robustbench_lite.evaluation.sources import load_suite
+from robustbench_lite.suites import CLEAN, CUSTOM, SUITES, Reader, Suite, load_custom
+from robustbench_lite.suites.arrays import in_memory, read_images
 from robustbench_lite.suites.cifar import ArrayReader
-from robustbench_lite.suites.custom import IMAGE_SUFFIXES
+from robustbench_lite.suites.custom import IMAGE_SUFFIXES, MEMORY
 from robustbench_lite.suites.decode import decode_image, in_threads
 
-ANY: Final = "any"
+CLEAN_SUITES: Final = tuple(name for name, spec in SUITES.items() if spec.kind == "clean")
 
 
 @dataclass(frozen=True)
@@ -59,68 +62,70 @@ class ImageSet:
 
 
 def open_images(
-    data: Path,
-    dataset: str = ANY,
+    dataset: object,
+    data: str | Path | None = None,
     *,
-    classes: Path | None = None,
+    classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> ImageSet:
-    """Open the images that a command names.
+    """Open the images of a sweep.
 
     Args:
-        data: folder (or archive) of a clean suite; class folders; a flat folder of images of one size,
-            without labels; or an .npz with `images`, uint8 (N, H, W, 3), and perhaps `labels`.
-        dataset: a clean suite's name, or "any" for a folder or an .npz.
-        classes: file with the class names in the order of the model's outputs; for class folders, which are
-            otherwise taken in sorted order.
+        dataset: a clean suite's name, with its official files in `data`; a path: class folders, a flat folder
+            of images of one size, without labels, or an .npz with `images`, uint8 (N, H, W, 3), and perhaps
+            `labels`; or images in memory, as `read_images` takes them.
+        data: folder (or archive) of the official files; by default the folder in $ROBUSTBENCH_LITE_DATA.
+        classes: class names in the order of the model's outputs, or a file with one per line; for class
+            folders, which are otherwise taken in sorted order.
         image_size: side to which the images in class folders are resized and cropped.
         limit: use this many images: the first of a permutation seeded by `seed`.
-        seed: of the permutation.
+        seed: seed of the permutation.
 
     Raises:
         DataError: files that are missing, damaged or of several sizes.
-        UnknownName: no such clean suite.
-        InvalidInput: a limit below 1.
+        InvalidInput: a limit below 1, or a setting that does not go with the images.
     """
-    if dataset != ANY:
-        return sample_images(_suite_images(data, dataset), limit, seed)
-    if data.suffix == ".npz" and data.is_file():
-        return sample_images(_npz_images(data), limit, seed)
-    if not data.is_dir():
-        raise DataError(f"{data} is neither a folder of images nor an .npz with `images` and `labels`")
-    flat = sorted(path for path in data.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if isinstance(dataset, ImageSet):
+        return sample_images(dataset, limit, seed)
+    if isinstance(dataset, Suite):
+        return sample_images(_of_suite(dataset), limit, seed)
+    if in_memory(dataset):
+        if data is not None or classes is not None or image_size is not None:
+            raise InvalidInput("images in memory need no `data=DIR`, `classes=FILE` or `image_size=N`")
+        return sample_images(array_images(dataset), limit, seed)
+    name = os.fspath(cast(str, dataset))
+    if name in CLEAN_SUITES:
+        return sample_images(_of_suite(load_suite(name, data)), limit, seed)
+    place = Path(name).expanduser()
+    if not place.exists() and place.name == name and not place.suffix:
+        raise UnknownName("data set", name, CLEAN_SUITES)
+    if data is not None:
+        known = ", ".join(CLEAN_SUITES)
+        raise InvalidInput(f"{name} is a path of its own: leave out `data=DIR`, which goes with {known}")
+    if place.suffix == ".npz" and place.is_file():
+        return sample_images(_npz_images(place), limit, seed)
+    if not place.is_dir():
+        raise DataError(
+            f"{place} is neither a data set ({', '.join(CLEAN_SUITES)}) nor a folder of images nor an .npz "
+            "with `images` and `labels`"
+        )
+    flat = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if flat and image_size is None and classes is None:
-        return sample_images(_flat_images(data, flat), limit, seed)
-    suite = load_custom(data, classes=classes, image_size=image_size)
+        return sample_images(_flat_images(place, flat), limit, seed)
+    suite = load_custom(place, classes=classes, image_size=image_size)
     return sample_images(_of_suite(suite), limit, seed)
 
 
-def array_images(
-    images: npt.ArrayLike | torch.Tensor, labels: npt.ArrayLike | torch.Tensor | None
-) -> ImageSet:
-    """Images in memory: uint8 (N, H, W, 3) as in files, or float (N, 3, H, W) in [0, 1] as for a model.
+def array_images(images: object) -> ImageSet:
+    """Images in memory, as `read_images` takes them; floats are used as they are.
 
     Raises:
         InvalidInput: another type or shape, values outside [0, 1], or labels that don't fit.
     """
-    pixels = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else np.asarray(images)
-    as_files = pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[3] == 3
-    as_input = pixels.dtype.kind == "f" and pixels.ndim == 4 and pixels.shape[1] == 3
-    if not (as_files or as_input) or not pixels.size:
-        raise InvalidInput(
-            "images must be uint8 (N, H, W, 3) or float (N, 3, H, W) in [0, 1], with N at least 1; "
-            f"got {pixels.dtype} of shape {pixels.shape}"
-        )
-    if as_input:
-        low, high = float(pixels.min()), float(pixels.max())
-        if not (low >= 0 and high <= 1):
-            raise InvalidInput(
-                f"float images must lie in [0, 1], before any normalisation, got {low:g} to {high:g}"
-            )
-        pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1), dtype=np.float32)
-    return _from_arrays(pixels, _checked_labels(labels, len(pixels)), "memory")
+    own = read_images(images)
+    return _from_arrays(own.images, own.labels, MEMORY)
 
 
 def sample_images(found: ImageSet, limit: int | None, seed: int) -> ImageSet:
@@ -132,7 +137,7 @@ def sample_images(found: ImageSet, limit: int | None, seed: int) -> ImageSet:
     if limit is None or limit >= len(found):
         return found
     if limit < 1:
-        raise InvalidInput(f"the limit must be at least 1 image, got {limit}")
+        raise InvalidInput(f"`limit={limit}` must be at least 1 image")
     kept = np.sort(np.random.Generator(np.random.Philox(seed)).permutation(len(found))[:limit])
     labels = found.labels[kept] if found.labels is not None else None
     source = {**found.source, "sample": f"the first {limit} of a random permutation, seed {seed}"}
@@ -149,8 +154,8 @@ def check_classes(images: ImageSet, width: int, name: str) -> None:
         way_out = "use a model that was trained for it"
         if images.source.get("suite") == CUSTOM:
             way_out = (
-                "give --classes with the model's class list, --dataset imagenet for folders named by its "
-                "WordNet ids, or --metric flip, which needs no labels"
+                "give the model's class list (`classes=FILE`), `dataset='imagenet'` for folders named by its "
+                "WordNet ids, or `metric='flip'`, which needs no labels"
             )
         raise ModelError(
             f"{name} has {width} outputs, but the data set has {images.classes} classes; {way_out}"
@@ -158,15 +163,8 @@ def check_classes(images: ImageSet, width: int, name: str) -> None:
     if images.labels is not None and images.labels.max() >= width:
         raise ModelError(
             f"{name} has {width} outputs, but the labels go up to {images.labels.max()}; "
-            "use a model of these classes, or --metric flip, which needs no labels"
+            "use a model of these classes, or `metric='flip'`, which needs no labels"
         )
-
-
-def _suite_images(data: Path, dataset: str) -> ImageSet:
-    clean = [name for name, spec in SUITES.items() if spec.kind == "clean"]
-    if dataset not in clean:
-        raise UnknownName("data set", dataset, [*clean, ANY])
-    return _of_suite(load_suite(dataset, data))
 
 
 def _of_suite(suite: Suite) -> ImageSet:
@@ -220,7 +218,7 @@ class _FlatReader:
                 raise DataError(
                     f"all images must have one size, but {self._paths[0].name} is {_size(self.shape)} and "
                     f"{self._paths[number].name} is {_size(pixels.shape)} pixels; bring them to one size, or "
-                    "put them into class folders and give --image-size"
+                    "put them into class folders and give `image_size=N`"
                 )
             batch[number - start] = pixels
 

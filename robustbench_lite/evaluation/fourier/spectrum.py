@@ -13,7 +13,7 @@ import torch
 from robustbench_lite.corruptions import corrupt
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.evaluation.fourier.images import ImageSet
-from robustbench_lite.evaluation.fourier.sweep import Progress, map_layout
+from robustbench_lite.evaluation.fourier.sweep import SweepProgress, map_layout
 from robustbench_lite.report.fourier.fourier_map import Spectrum
 from robustbench_lite.runtime import environment, resolve_device
 
@@ -28,8 +28,8 @@ def corruption_spectra(
     size: int | None = None,
     seed: int = 0,
     device: str = "auto",
-    textures: Path | None = None,
-    progress: Progress | None = None,
+    frost: Path | None = None,
+    progress: SweepProgress | None = None,
 ) -> tuple[Spectrum, ...]:
     """Where in frequency each corruption changes the images.
 
@@ -44,7 +44,7 @@ def corruption_spectra(
         size: rows and columns of the window around frequency 0; by default all.
         seed: of the corruptions' draws.
         device: where the work is done.
-        textures: folder of the frost photographs.
+        frost: folder of the frost photographs.
         progress: called with images done and images in all.
 
     Raises:
@@ -61,7 +61,7 @@ def corruption_spectra(
     where = resolve_device(device)
     first = _uint8(images.read(0, 1, where))
     for name in names:
-        corrupt(first, name, severity, seed=seed, textures=textures)
+        corrupt(first, name, severity, seed=seed, frost=frost)
     spectra: list[Spectrum] = []
     for name in names:
         power, amplitude = (torch.zeros(images.size, dtype=torch.float64) for _ in range(2))
@@ -69,7 +69,7 @@ def corruption_spectra(
             stop = min(start + BATCH, len(images))
             clean = _uint8(images.read(start, stop, where))
             index = images.index[start:stop]
-            changed = corrupt(clean, name, severity, seed=seed, index=index, textures=textures)
+            changed = corrupt(clean, name, severity, seed=seed, index=index, frost=frost)
             change = (changed.to(torch.float32) - clean.to(torch.float32)).div_(255)
             magnitude = torch.fft.fft2(change, norm="ortho").abs()
             power += magnitude.square().sum(dim=(0, 1)).cpu()

@@ -188,8 +188,8 @@ class Store:
             difference = "the model's outputs differ"
         if difference:
             raise DataError(
-                f"{path.parent} holds another sweep ({difference}); choose another folder, or --overwrite to "
-                "start afresh"
+                f"{path.parent} holds another sweep ({difference}); choose another folder, or start "
+                "afresh with `overwrite=True`"
             )
         (pairs, images), (group, chunk) = stored["shape"].tolist(), stored["plan"].tolist()
         done, values = stored["done"], stored["values"]

@@ -24,8 +24,8 @@ from robustbench_lite.evaluation.fourier.store import Outcomes, Store
 from robustbench_lite.evaluation.inference import to_host
 from robustbench_lite.evaluation.prepared_model import Forward
 
-Progress = Callable[[int, int], None]
-"""Told the images evaluated so far, in earlier starts too, and how many there are in all."""
+SweepProgress = Callable[[int, int], None]
+"""Called with the images evaluated so far, in earlier starts too, and the images in all."""
 
 Values = npt.NDArray[np.float32]
 
@@ -125,7 +125,7 @@ class Sweep:
             if not bool(torch.isfinite(logits).all()):
                 raise ModelError(
                     "the model's logits are NaN or infinite on unperturbed images; check the weights and the "
-                    "normalisation, and try without --amp"
+                    "normalisation, and leave `amp=...` out"
                 )
             best, predicted = logits.softmax(dim=1).max(dim=1)
             parts.append(torch.stack((predicted.float(), best)) if self.metric == "confidence" else predicted)
@@ -171,7 +171,7 @@ class Sweep:
             pair = pairs[int(np.flatnonzero(np.isnan(fetched).any(axis=1))[0])]
             raise ModelError(
                 f"the model's logits are NaN or infinite for images perturbed at frequency {pair}; check the "
-                "weights and the normalisation, and try without --amp"
+                "weights and the normalisation, and leave `amp=...` out"
             )
         outcomes.put(unit, fetched.astype(outcomes.values.dtype))
         store.offer(outcomes)
