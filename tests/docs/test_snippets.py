@@ -1,4 +1,4 @@
-"""The code in docs/extending.md and docs/train-augmix.md does what the pages say."""
+"""The code in docs/extending.md, docs/train-augmix.md and docs/eval.md does what the pages say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robustbench_lite.models.checkpoint import save_checkpoint
 from robustbench_lite.suites import SUITES, Cell
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = [DOCS / "extending.md", DOCS / "train-augmix.md"]
+PAGES = [DOCS / "extending.md", DOCS / "train-augmix.md", DOCS / "eval.md"]
 BLOCK = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = {name: code for page in PAGES for name, code in BLOCK.findall(page.read_text())}
 IMAGES = 24
@@ -165,3 +165,35 @@ def test_augmix_with_its_loss_in_a_loop_of_one_s_own(names: dict[str, Any]) -> N
     run("loss", names)
     assert not torch.equal(network[1].weight, before)
     assert names["views"].shape == (3, IMAGES, 3, 32, 32)
+
+
+def test_training_takes_a_network_and_arrays(names: dict[str, Any]) -> None:
+    names["network"] = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 10)
+    )
+    run("train", names)
+    assert names["trained"].classifier(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_an_opened_model_and_suite_are_evaluated_as_their_names_are(names: dict[str, Any]) -> None:
+    folder = names["folder"]
+    network = rb.train(
+        (names["images"], names["labels"]),
+        test_data=(names["images"], names["labels"]),
+        arch="resnet-8",
+        epochs=1,
+        batch_size=8,
+        out=folder / "run",
+    )
+    names["checkpoint"] = network.last
+    run("composed", names)
+    short = rb.evaluate(
+        network.last,
+        "custom-c",
+        clean_data=folder / "test.npz",
+        normalize="half",
+        corruptions=["fog"],
+        severities=[1, 3],
+        force=True,
+    )
+    assert names["results"].summary == short.summary
