@@ -47,7 +47,7 @@ def evaluated(folder: Path) -> Results:
         corruptions=["contrast"],
         severities=[1, 2],
         force=True,
-        run_folder=folder / "run",
+        out=folder / "run",
     )
 
 
