@@ -22,7 +22,9 @@ _INDEX_LIMIT: Final = 2**40
 
 
 def check_images(images: object) -> Tensor:
-    """The batch as a uint8 tensor (N, 3, H, W) that shares its memory.
+    """The batch as a uint8 tensor (N, 3, H, W) that shares its memory where torch can.
+
+    A read-only array, and one with negative strides (`images[:, :, ::-1]`), is copied.
 
     Raises:
         InvalidInput: not uint8, not (N, H, W, 3) as an array or (N, 3, H, W) as a tensor.
@@ -45,7 +47,9 @@ def check_images(images: object) -> Tensor:
         )
     if isinstance(images, Tensor):
         return images
-    return torch.from_numpy(images if images.flags.writeable else images.copy()).permute(0, 3, 1, 2)
+    shareable = images.flags.writeable and min(images.strides) >= 0
+    # order="C": a plain copy would keep the negative strides.
+    return torch.from_numpy(images if shareable else images.copy(order="C")).permute(0, 3, 1, 2)
 
 
 def check_index(index: ArrayLike | Tensor | None, count: int) -> NDArray[np.int64]:

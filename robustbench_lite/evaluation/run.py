@@ -246,6 +246,11 @@ class EvaluationRun:
         if clean is None or corrupted is None or np.array_equal(clean, corrupted):
             return
         spec = self.suite.spec
+        if spec.dataset.startswith("cifar") and len(clean) == len(spec.severities) * len(corrupted):
+            raise DataError(
+                f"the files of {spec.title} have {len(clean)} rows, one for each image of the clean set, so "
+                f"each holds one severity and not {len(spec.severities)}"
+            )
         if spec.dataset.startswith("cifar") and len(clean) == len(corrupted) == SUITES[spec.name].images:
             differ = int((clean != corrupted).sum())
             raise DataError(

@@ -34,3 +34,16 @@ def cifar_classes(dataset: str) -> tuple[str, ...]:
     Source: label_names in batches.meta and fine_label_names in meta of the data sets' Python version.
     """
     return tuple(read_text(f"{dataset}_classes.txt").split())
+
+
+def class_names(dataset: str) -> tuple[str, ...]:
+    """Return the names of a data set's classes in the order of their indices; WordNet ids for ImageNet's.
+
+    Raises:
+        KeyError: a data set without official classes.
+    """
+    if dataset == "imagenet":
+        return imagenet_wnids()
+    if dataset == "tiny-imagenet":
+        return tiny_imagenet_wnids()
+    return cifar_classes(dataset)

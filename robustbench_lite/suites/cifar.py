@@ -10,13 +10,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import binomtest
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.files import Blob
+from robustbench_lite.suites.inventory import child, fold, suite_folders
 from robustbench_lite.suites.npy import NpyFile, read_npy
 from robustbench_lite.suites.spec import Cell, SuiteSpec, perturbation_file
 from robustbench_lite.suites.suite import Reader
 from robustbench_lite.suites.tars import Progress, members
+
+_COMPARED: Final = 64
+_FEWEST: Final = 16
+_CHANCE: Final = 0.001
+_DIFFERENT: Final = 25.0
+"""Levels by which the means of 8 x 8 pixels vary from image to image: 9 in pure noise, 50 in CIFAR."""
 
 LABELS: Final = "labels"
 EXTRA: Final = "extra"
@@ -49,31 +57,39 @@ def find_arrays(spec: SuiteSpec, root: Path) -> tuple[str, dict[str, Blob]]:
     """Find the .npy files of a CIFAR suite; return their place, and name without suffix -> file.
 
     `root` is the suite's folder, its parent, the official tar, or a folder with that tar. A sub-folder
-    `extra` (CIFAR-P) is a part of the suite's folder.
+    `extra` (CIFAR-P) is a part of the suite's folder. Names may differ in case and hyphens.
 
     Raises:
         DataError: A tar is damaged.
     """
     if root.is_file():
-        return str(root), _arrays_in_tar(root)
-    for folder in (root / spec.title, root):
+        return str(root), _arrays_in_tar(spec, root)
+    folders = list(suite_folders(root, spec.title))
+    for folder in folders:
         files = {
-            path.stem: Blob.of_file(path)
-            for part in (folder / EXTRA, folder)
+            _name(spec, path.stem): Blob.of_file(path)
+            for part in (child(folder, EXTRA), folder)
             for path in sorted(part.glob("*.npy"))
             if not path.name.startswith(".")
         }
         if any(name in files for name in spec.names):
             return str(folder), files
-    for tar in (root / f"{spec.title}.tar", root / spec.title / f"{spec.title}.tar"):
-        if tar.is_file():
-            return str(tar), _arrays_in_tar(tar)
+    for folder in reversed(folders):
+        if (tar := child(folder, f"{spec.title}.tar")).is_file():
+            return str(tar), _arrays_in_tar(spec, tar)
     return str(root), {}
 
 
-def _arrays_in_tar(tar: Path) -> dict[str, Blob]:
+def _name(spec: SuiteSpec, stem: str) -> str:
+    """The name of a corruption in a file's name that differs in case or hyphens; else the file's name."""
+    if stem in spec.names:
+        return stem
+    return next((name for name in spec.names if fold(name) == fold(stem)), stem)
+
+
+def _arrays_in_tar(spec: SuiteSpec, tar: Path) -> dict[str, Blob]:
     return {
-        Path(member.name).stem: Blob(tar, member.offset, member.size, member.name)
+        _name(spec, Path(member.name).stem): Blob(tar, member.offset, member.size, member.name)
         for member in members(tar)
         if member.name.endswith(".npy")
     }
@@ -137,6 +153,22 @@ class CifarArrays:
         return digest.hexdigest()
 
 
+def _coarse(images: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """The means of 8 x 8 pixels of each image, float32 (N, 48)."""
+    blocks = images.reshape(len(images), 4, 8, 4, 8, 3).astype(np.float32)
+    means: npt.NDArray[np.float32] = blocks.mean(axis=(2, 4)).reshape(len(images), -1)
+    return means
+
+
+def _periodic(labels: npt.NDArray[np.int64]) -> bool:
+    """Whether the labels themselves repeat with a shorter period."""
+    count = len(labels)
+    return any(
+        count % period == 0 and bool((labels[period:] == labels[:-period]).all())
+        for period in range(1, count // 2 + 1)
+    )
+
+
 def _same_rows(rows: Mapping[str, int], place: str) -> None:
     if len(set(rows.values())) > 1:
         usual = max(set(rows.values()), key=list(rows.values()).count)
@@ -166,8 +198,39 @@ class CifarCorruptions(CifarArrays):
                 f"{array.blob} has {array.shape[0]} rows, not a positive multiple of {levels}: rows must be "
                 f"{levels} severities of the same images"
             )
+        if array.shape[0] == self.spec.images:
+            raise DataError(
+                f"{array.blob} has {array.shape[0]} rows, one for each test image, so it holds one severity: "
+                f"a file of {self.spec.title} has {levels} x {self.spec.images}, all severities in order"
+            )
         self._labels = self._checked_labels(images)
+        self._check_pairs(array, images)
         return images
+
+    def _check_pairs(self, array: NpyFile, images: int) -> None:
+        """Refuse rows that are no severities of the same images, where the labels do not tell.
+
+        Labels that repeat within a severity (0 1 2 ... 9 0 1 2 ...) fit any number of severities. Then the
+        pixels decide: the means of 8 x 8 pixels of an image at severity 1 are nearer to its own at severity 2
+        than to its neighbour's there, in more than half of 64 images beyond chance. Images that hardly differ
+        (noise alone) decide nothing.
+
+        Source: the exact sign test at p = 0.001.
+        """
+        count = min(images - 1, _COMPARED)
+        if count < _FEWEST or not _periodic(self._labels):
+            return
+        rows = array.map()
+        numbers = np.unique(np.linspace(0, images - 2, count).astype(np.int64))
+        first, second, other = (_coarse(rows[start + numbers]) for start in (0, images, images + 1))
+        nearer = np.abs(first - second).mean(1) < np.abs(first - other).mean(1)
+        pvalue = binomtest(int(nearer.sum()), len(numbers), 0.5, alternative="greater").pvalue
+        if pvalue > _CHANCE and first.std(axis=0).mean() > _DIFFERENT:
+            raise DataError(
+                f"{array.blob}: rows 0 to {images - 1} and {images} to {2 * images - 1} hold different "
+                f"images, so the {array.shape[0]} rows are not {len(self.spec.severities)} severities of "
+                f"{images} images; a file of {self.spec.title} has all severities in order"
+            )
 
     def _checked_labels(self, images: int) -> npt.NDArray[np.int64]:
         if LABELS not in self._blobs:
@@ -224,6 +287,9 @@ class CifarPerturbations(CifarArrays):
             DataError: Shapes or dtypes are wrong, or a sequence has fewer than two frames.
         """
         arrays = self._checked_arrays(cells)
+        other = "CIFAR-100-P" if self.spec.title == "CIFAR-10-P" else "CIFAR-10-P"
+        if fold(other) in (fold(part) for part in Path(self.place).with_suffix("").parts[-2:]):
+            raise DataError(f"{self.place} is {other} by its name; the suite is {self.spec.title}")
         for array in arrays.values():
             if array.shape[0] < 1 or array.shape[1] < 2:
                 raise DataError(f"{array.blob} has shape {array.shape}: a sequence has at least two frames")
@@ -236,7 +302,16 @@ class CifarPerturbations(CifarArrays):
     def describe(self) -> dict[str, object]:
         """Describe the place of the arrays and the number of frames of each."""
         frames = {name: file.shape[1] for name, file in sorted(self._files.items())}
-        return {**super().describe(), "frames": frames}
+        return {**super().describe(), "frames": frames, "notes": self._notes()}
+
+    def _notes(self) -> list[str]:
+        """The files of CIFAR-10-P and CIFAR-100-P have one shape and no labels: only their place tells."""
+        if any(fold(part) == fold(self.spec.title) for part in Path(self.place).with_suffix("").parts):
+            return []
+        return [
+            f"{self.place} is taken for {self.spec.title}: files of CIFAR-10-P and CIFAR-100-P have the same "
+            "shape and no labels, so nothing in them tells which they are"
+        ]
 
     def open(self, cell: Cell) -> Reader:
         """Open all sequences of one perturbation."""

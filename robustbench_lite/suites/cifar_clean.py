@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.cifar import ArrayReader
-from robustbench_lite.suites.cifar_batches import RELEASES, read_batch
+from robustbench_lite.suites.cifar_batches import RELEASES, CifarRelease, read_batch
+from robustbench_lite.suites.inventory import child, suite_folders
 from robustbench_lite.suites.spec import Cell, SuiteSpec
 from robustbench_lite.suites.suite import Reader
-from robustbench_lite.suites.tars import Progress
+from robustbench_lite.suites.tars import Progress, members
 
 
 class CifarClean:
@@ -23,7 +24,7 @@ class CifarClean:
 
     def __init__(self, spec: SuiteSpec, root: Path, protocol: str, progress: Progress | None = None) -> None:
         self.spec = spec
-        self.place = find_clean(spec, root) or root
+        self.place = find_clean(spec, root) or Path()
         self._images: npt.NDArray[np.uint8]
         self._labels: npt.NDArray[np.int64]
 
@@ -81,16 +82,28 @@ class CifarClean:
 
 
 def find_clean(spec: SuiteSpec, root: Path) -> Path | None:
-    """Find the file with the test images: `root` itself or an official name in or below it."""
-    if root.is_file():
-        return root
+    """Find the file with the test images: `root` itself or an official name in or below it.
+
+    A tar without the batch of test images, for example the tar of a -C suite, is no clean set.
+    """
     release = RELEASES[spec.dataset]
+    if root.is_file():
+        return None if root.suffix == ".tar" and not _holds_batch(root, release) else root
     candidates = [
-        base / name
-        for base in (root, root / spec.title)
-        for name in (f"{release.folder}/{release.test}", release.test, release.archive, f"{spec.dataset}.npz")
+        child(base, folder) / name if folder else child(base, name)
+        for base in suite_folders(root, spec.title)
+        for folder, name in (
+            (release.folder, release.test),
+            ("", release.test),
+            ("", release.archive),
+            ("", f"{spec.dataset}.npz"),
+        )
     ]
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _holds_batch(tar: Path, release: CifarRelease) -> bool:
+    return any(member.name.endswith(f"{release.folder}/{release.test}") for member in members(tar))
 
 
 def read_npz(place: Path) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:

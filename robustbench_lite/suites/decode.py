@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -57,8 +58,8 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.height, image.width
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise DataError(f"{name} is {explain_impostor(data) or f'not a readable image ({error})'}") from error
+    except Exception as error:  # Pillow's plugins raise whatever a foreign file leads them to
+        raise _unreadable(data, name, error) from error
 
 
 def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
@@ -68,11 +69,13 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
     the pixels and is returned. Otherwise the pixels are in new memory.
 
     Raises:
-        DataError: The image is damaged; the message has `name`.
+        DataError: The file is empty, no image, damaged, or too large to be decoded safely; the message has
+            `name`.
     """
     if data.startswith(JPEG):
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+            _check_area(height, width, name)
             if space not in PILLOW_ONLY:
                 fits = out is not None and out.shape == (height, width, 3)
                 pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=out if fits else None)
@@ -87,9 +90,42 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
                     f"{name} has more than 8 bits per value (mode {image.mode}), which RGB would clip at "
                     "255; convert it to 8 bits first"
                 )
+            if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+                # The same colours; straight to RGB Pillow warns that their transparency is lost.
+                return np.asarray(image.convert("RGBA").convert("RGB"))
             return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{name} is {explain_impostor(data) or f'a damaged image ({error})'}") from error
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever a foreign file leads them to
+        raise _unreadable(data, name, error) from error
+
+
+def _check_area(height: int, width: int, name: str) -> None:
+    """Pillow's limit for all formats: above it a small file could fill the memory."""
+    if Image.MAX_IMAGE_PIXELS is not None and height * width > 2 * Image.MAX_IMAGE_PIXELS:
+        raise DataError(_too_large(name, f"{width} x {height} pixels"))
+
+
+def _too_large(name: str, size: str) -> str:
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+    return (
+        f"{name} has {size}, more than the {limit / 1e6:.0f} million that are decoded safely; resize it first"
+    )
+
+
+def _unreadable(data: bytes, name: str, error: Exception) -> DataError:
+    """One sentence on a file that could not be decoded."""
+    if not data:
+        return DataError(f"{name} is empty (0 bytes)")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        size = re.search(r"\d+ pixels", str(error))
+        return DataError(_too_large(name, size.group() if size else "many pixels"))
+    if (impostor := explain_impostor(data)) is not None:
+        return DataError(f"{name} is {impostor}")
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(f"{name} is not a readable image: Pillow knows no format like it")
+    reason = str(error).splitlines()[0] if str(error).strip() else type(error).__name__
+    return DataError(f"{name} is a damaged image ({reason})")
 
 
 def resize_and_crop(pixels: Pixels, side: int = CROP) -> Pixels:

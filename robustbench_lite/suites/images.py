@@ -27,7 +27,7 @@ from robustbench_lite.suites.decode import (
     resize_for,
 )
 from robustbench_lite.suites.files import OpenFile
-from robustbench_lite.suites.places import Listing, Place, locate
+from robustbench_lite.suites.places import AnnotatedPlace, Listing, Place, locate
 from robustbench_lite.suites.spec import Cell, SuiteSpec
 from robustbench_lite.suites.suite import Reader
 from robustbench_lite.suites.tars import Progress
@@ -84,7 +84,9 @@ class EncodedReader:
     def name(self, number: int) -> str:
         """Return the path of a file, for messages."""
         separator = "/" if self._tar is None else ":"
-        return f"{self._place.path}{separator}{self._listing.names[number]}"
+        name = self._listing.names[number]
+        file = self._place.file(name) if isinstance(self._place, AnnotatedPlace) else name
+        return f"{self._place.path}{separator}{file}"
 
     def fetch(self, number: int) -> bytes:
         """Return the bytes of a file."""
@@ -161,7 +163,18 @@ class ClassFolders(ABC):
             "layout": "class folders in tar" if tars else "class folders",
             "classes": len(np.unique(self._labels)),
             "ignored_classes": dict(sorted(self._ignored.items())),
+            **self._annotated(),
         }
+
+    def _annotated(self) -> dict[str, object]:
+        """What a reader must know of the validation images of Tiny-ImageNet."""
+        if not any(isinstance(place, AnnotatedPlace) for place in self._places.values()):
+            return {}
+        note = (
+            "the clean images are the validation set of Tiny-ImageNet; Tiny-ImageNet-C was made from other "
+            "images of the same classes"
+        )
+        return {"layout": "val_annotations.txt", "notes": [note]}
 
     def _shown_place(self, place: Place) -> Path:
         # For folders, record the folder above corruption and severity only.

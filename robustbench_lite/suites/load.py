@@ -11,6 +11,7 @@ from robustbench_lite.errors import DataError, MissingData, UnknownName
 from robustbench_lite.suites.cifar import CifarCorruptions, CifarPerturbations
 from robustbench_lite.suites.cifar_clean import CifarClean
 from robustbench_lite.suites.images import ClassImages
+from robustbench_lite.suites.inventory import what_lies_in
 from robustbench_lite.suites.official import how_to_get
 from robustbench_lite.suites.protocols import PROTOCOLS
 from robustbench_lite.suites.spec import SuiteSpec, suite_spec
@@ -71,7 +72,10 @@ def load_official(
     present = source.present(cells)
     missing = tuple(cell for cell in cells if cell not in set(present))
     if not present:
-        raise MissingData(f"no files of {spec.title} were found in {place}; {how_to_get(spec, place)}")
+        raise MissingData(
+            f"no files of {spec.title} were found in {place}: {what_lies_in(place)}; "
+            f"{how_to_get(spec, place)}"
+        )
     if missing and not allow_partial:
         raise DataError(
             f"{len(missing)} of {len(cells)} cells of {spec.title} are missing in {place}: "

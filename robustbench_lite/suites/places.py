@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_lite.errors import DataError
+from robustbench_lite.reference.names import TEST_CORRUPTIONS, VALIDATION_CORRUPTIONS
+from robustbench_lite.suites.inventory import child, fold, is_hidden, suite_folders
 from robustbench_lite.suites.spec import Cell, SuiteSpec, perturbation_file
 from robustbench_lite.suites.tars import Progress, TarIndex, peek, tar_index
 
@@ -22,9 +25,20 @@ VIDEOS: Final = (".mp4",)
 EXTRA: Final = "extra"
 GROUPS: Final = ("noise", "blur", "weather", "digital", EXTRA)
 CLEAN_FOLDERS: Final = {
-    "imagenet": ("", "val", "imagenet/val", "imagenet", "ImageNet/val", "ILSVRC/Data/CLS-LOC/val"),
-    "tiny-imagenet": ("", "val", "tiny-imagenet/val", "tiny-imagenet", "Tiny-ImageNet/val"),
+    "imagenet": ("", "val", "imagenet/val", "imagenet", "ILSVRC/Data/CLS-LOC/val"),
+    "tiny-imagenet": (
+        "",
+        "val",
+        "tiny-imagenet/val",
+        "tiny-imagenet",
+        "tiny-imagenet-200/val",
+        "tiny-imagenet-200",
+    ),
 }
+"""Where the class folders of a clean set lie; in names capitals and hyphens don't count."""
+ANNOTATIONS: Final = "val_annotations.txt"
+PICTURES: Final = "images"
+ALL_CORRUPTIONS: Final = (*TEST_CORRUPTIONS, *VALIDATION_CORRUPTIONS)
 FLAT: Final = re.compile(r"(ILSVRC2012_)?val_\d+\.JPEG")
 FLAT_TAR: Final = "ILSVRC2012_img_val.tar"
 
@@ -56,17 +70,18 @@ class FolderPlace:
     def classes(self) -> list[str]:
         """Return the names of the class folders, sorted."""
         with os.scandir(self.path) as entries:
-            return sorted(
-                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
-            )
+            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
 
     def listing(self, classes: Sequence[str]) -> Listing:
-        """List the files of these classes, with one `stat` call for each class."""
+        """List the files of these classes, also those in a folder `images` of the class; `stat` one each."""
         names: list[str] = []
         first_sizes: list[int] = []
         for wnid in classes:
             folder = self.path / wnid
             files = sorted(name for name in os.listdir(folder) if _is_wanted(name, self.suffixes))
+            if not files and (folder / PICTURES).is_dir():
+                inside = os.listdir(folder / PICTURES)
+                files = sorted(f"{PICTURES}/{name}" for name in inside if _is_wanted(name, self.suffixes))
             names += [f"{wnid}/{name}" for name in files]
             first_sizes += [os.stat(folder / name).st_size for name in files[:1]]
         return Listing(tuple(names), tuple(first_sizes))
@@ -104,11 +119,48 @@ class TarPlace:
         return Listing(tuple(names), tuple(firsts), self.index.offsets[picked], self.index.sizes[picked])
 
 
-Place = FolderPlace | TarPlace
+@dataclass(frozen=True)
+class AnnotatedPlace:
+    """Images in one folder, with their classes in val_annotations.txt, as Tiny-ImageNet keeps them."""
+
+    path: Path
+    suffixes: tuple[str, ...]
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        files: dict[str, list[str]] = {}
+        for line in (self.path / ANNOTATIONS).read_text(encoding="utf-8-sig").splitlines():
+            columns = line.split()
+            if len(columns) < 2 or not WNID.fullmatch(columns[1]):
+                raise DataError(
+                    f"{self.path / ANNOTATIONS} has the line {line!r}; expected a file name and a WordNet id"
+                )
+            files.setdefault(columns[1], []).append(columns[0])
+        return files
+
+    def classes(self) -> list[str]:
+        """WordNet ids of the annotations, sorted."""
+        return sorted(self._files)
+
+    def listing(self, classes: Sequence[str]) -> Listing:
+        """The annotated files of these classes."""
+        names = [f"{wnid}/{name}" for wnid in classes for name in sorted(self._files[wnid])]
+        try:
+            sizes = [(self.path / self.file(f"{wnid}/{min(self._files[wnid])}")).stat() for wnid in classes]
+        except OSError as error:
+            raise DataError(f"{error.filename} can't be read: {error.strerror}") from error
+        return Listing(tuple(names), tuple(status.st_size for status in sizes))
+
+    def file(self, name: str) -> str:
+        """The path of a listed name below the place."""
+        return f"{PICTURES}/{name.partition('/')[2]}"
+
+
+Place = FolderPlace | TarPlace | AnnotatedPlace
 
 
 def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
-    return name.lower().endswith(suffixes) and not name.startswith(".")
+    return name.lower().endswith(suffixes) and not is_hidden(name)
 
 
 def cell_path(spec: SuiteSpec, cell: Cell) -> tuple[str, ...]:
@@ -138,6 +190,8 @@ def locate(
         for cell in cells:
             if (folder := _cell_folder(spec, root, cell)) is not None:
                 places[cell] = FolderPlace(folder, suffixes)
+            elif spec.kind == "clean" and (annotated := _annotated(spec, root)) is not None:
+                places[cell] = AnnotatedPlace(annotated, suffixes)
     for tar in _tars(spec, root, [cell for cell in cells if cell not in places]):
         left = [cell for cell in cells if cell not in places]
         if not left:
@@ -151,11 +205,28 @@ def locate(
 
 def _cell_folder(spec: SuiteSpec, root: Path, cell: Cell) -> Path | None:
     if spec.kind == "clean":
-        candidates = [root / part for part in CLEAN_FOLDERS[spec.dataset]]
+        candidates = _clean_folders(spec, root)
     else:
-        path = Path(*cell_path(spec, cell))
-        candidates = [base / group / path for base in (root / spec.title, root) for group in ("", *GROUPS)]
+        bases = suite_folders(root, spec.title)
+        groups = [folder for base in bases for folder in (base, *(base / group for group in GROUPS))]
+        candidates = [_below(folder, cell_path(spec, cell)) for folder in groups]
     return next((folder for folder in candidates if _has_class_folders(folder)), None)
+
+
+def _clean_folders(spec: SuiteSpec, root: Path) -> list[Path]:
+    return [_below(root, tuple(part.split("/")) if part else ()) for part in CLEAN_FOLDERS[spec.dataset]]
+
+
+def _below(folder: Path, path: tuple[str, ...]) -> Path:
+    """The folder at a path, whose names may differ in case and hyphens."""
+    for name in path:
+        folder = child(folder, name)
+    return folder
+
+
+def _annotated(spec: SuiteSpec, root: Path) -> Path | None:
+    folders = _clean_folders(spec, root)
+    return next((path for path in folders if (path / ANNOTATIONS).is_file()), None)
 
 
 def _has_class_folders(folder: Path) -> bool:
@@ -180,17 +251,36 @@ def _tars(spec: SuiteSpec, root: Path, wanted: Sequence[Cell]) -> Iterator[Path]
         likely = [group for group, members in spec.groups.items() if named.intersection(members)]
         likely += [EXTRA] if named.intersection(spec.validation) else []
         names += dict.fromkeys([*likely, *GROUPS])
-    for base in (root / spec.title, root):
-        yield from (tar for name in names if (tar := base / f"{name}.tar").is_file())
+    for base in suite_folders(root, spec.title):
+        yield from (tar for name in names if (tar := child(base, f"{name}.tar")).is_file())
 
 
 def _holds(spec: SuiteSpec, tar: Path, suffixes: tuple[str, ...]) -> bool:
     depth = len(cell_path(spec, Cell(spec.test[0], spec.severities[0])))
     for name in peek(tar):
-        *folders, wnid, file = ("", *name.split("/"))
-        if WNID.fullmatch(wnid) and _is_wanted(file, suffixes) and len(folders) > depth:
+        *folders, wnid, file = ("", *name.removeprefix("./").split("/"))
+        if not WNID.fullmatch(wnid) or not _is_wanted(file, suffixes):
+            continue
+        if spec.kind == "clean":
+            # A tar can hold training images first; no tar of a -C suite has class folders at the top.
+            if _clean_rank(spec, folders[1:]) is not None or folders[-1] in ("train", "training"):
+                return True
+        elif len(folders) > depth:
             return True
     return False
+
+
+def _clean_rank(spec: SuiteSpec, folders: Sequence[str]) -> int | None:
+    """The place of these folders of a tar in the layouts of a clean set; None where they are none.
+
+    The folders of a corruption or of a severity are none, so that a part of a -C suite is never taken.
+    """
+    path = fold("/".join(folders))
+    layouts = [fold(part) for part in CLEAN_FOLDERS[spec.dataset]]
+    if path in layouts:
+        return layouts.index(path)
+    excluded = {*map(fold, ALL_CORRUPTIONS), "train", "training", "test"}
+    return len(layouts) if len(folders) == 1 and not path.isdecimal() and path not in excluded else None
 
 
 def _cells_in_tar(
@@ -201,7 +291,10 @@ def _cells_in_tar(
     for number, folder in enumerate(index.directories):
         *above, wnid = folder.split("/")
         if len(above) >= depth and wnid:
-            by_path.setdefault(tuple(above[len(above) - depth :]), {})[wnid] = number
+            kept = tuple(above) if spec.kind == "clean" else tuple(above[len(above) - depth :])
+            by_path.setdefault(kept, {})[wnid] = number
+    if spec.kind == "clean":
+        return _clean_in_tar(spec, index, cells, by_path, suffixes)
     return {
         cell: TarPlace(index, by_path[path], suffixes)
         for cell in cells
@@ -209,17 +302,46 @@ def _cells_in_tar(
     }
 
 
+def _clean_in_tar(
+    spec: SuiteSpec,
+    index: TarIndex,
+    cells: Sequence[Cell],
+    by_path: dict[tuple[str, ...], dict[str, int]],
+    suffixes: tuple[str, ...],
+) -> dict[Cell, Place]:
+    ranks = {
+        path: rank
+        for path, folders in by_path.items()
+        if any(WNID.fullmatch(name) for name in folders) and (rank := _clean_rank(spec, path)) is not None
+    }
+    if not ranks:
+        return {}
+    best = min(ranks, key=lambda path: ranks[path])
+    if sum(rank == ranks[best] for rank in ranks.values()) > 1:
+        several = ", ".join(sorted("/".join(path) for path in ranks if ranks[path] == ranks[best]))
+        raise DataError(
+            f"{index.path} has class folders in {several}: unpack it, and give the folder to read"
+        )
+    folders = {name: number for name, number in by_path[best].items() if WNID.fullmatch(name)}
+    return {cell: TarPlace(index, folders, suffixes) for cell in cells}
+
+
 def _refuse_flat(spec: SuiteSpec, root: Path) -> None:
-    folders = [root / part for part in CLEAN_FOLDERS[spec.dataset]] if root.is_dir() else []
+    folders = _clean_folders(spec, root) if root.is_dir() else []
     flat = next((path for path in folders if path.is_dir() and _is_flat(path)), None)
     if flat is None:
         tar = root if root.is_file() else root / FLAT_TAR
-        flat = tar if tar.is_file() and any(FLAT.fullmatch(Path(name).name) for name in peek(tar)) else None
+        flat = tar if tar.is_file() and any(map(_is_flat_member, peek(tar))) else None
     if flat is not None:
         raise DataError(
             f"{flat} holds validation images without class folders, so their labels are unknown: move each "
             "into the folder of its class, as in val/n01440764/ILSVRC2012_val_00000293.JPEG"
         )
+
+
+def _is_flat_member(name: str) -> bool:
+    path = Path(name)
+    return FLAT.fullmatch(path.name) is not None and not WNID.fullmatch(path.parent.name)
 
 
 def _is_flat(folder: Path) -> bool:

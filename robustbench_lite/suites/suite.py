@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from robustbench_lite.errors import InvalidInput, UnknownName
+from robustbench_lite.reference.classes import class_names
 from robustbench_lite.suites.origin import origin
 from robustbench_lite.suites.spec import Cell, SuiteSpec
 
@@ -130,6 +131,17 @@ class Suite:
         other = copy.copy(self)
         other._source = self._source.to(device)
         return other
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes in the order of the labels; None where nothing names them."""
+        own: tuple[str, ...] | None = getattr(self._source, "class_names", None)
+        return own if self.spec.own else class_names(self.spec.dataset)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know of the files."""
+        return tuple(map(str, self._source.describe().get("notes", ())))  # type: ignore[call-overload]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the cells' files; equal for a folder and the tar it came from.

@@ -159,6 +159,25 @@ def test_read_only_and_strided_arrays_are_fine(batch):
     assert np.array_equal(corrupt(batch[::2], "defocus_blur", 4), corrupt(batch, "defocus_blur", 4)[::2])
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda images: images[:, :, ::-1],  # mirrored
+        lambda images: images[:, ::-1],
+        lambda images: images[..., ::-1],  # BGR
+        lambda images: images[::-1],
+        lambda images: images.transpose(0, 2, 1, 3),
+        lambda images: np.asfortranarray(images),
+        lambda images: np.broadcast_to(images[:1], images.shape),
+    ],
+)
+@pytest.mark.parametrize("name", ["contrast", "gaussian_noise", "jpeg_compression"])
+def test_views_of_any_strides_are_corrupted_as_their_copies(batch, view, name):
+    seen = view(batch)
+    assert np.array_equal(corrupt(seen, name, 2), corrupt(np.ascontiguousarray(seen), name, 2))
+    assert np.array_equal(corrupt(seen, name, 0), seen)
+
+
 @pytest.mark.parametrize(("side", "profile"), [(32, "cifar"), (64, "tiny-imagenet"), (65, "imagenet")])
 def test_the_profile_follows_the_size_unless_given(picture, side, profile):
     image = picture(side)[None]

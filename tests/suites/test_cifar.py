@@ -266,6 +266,85 @@ def test_rows_that_do_not_divide_by_5_are_refused(make_cifar_c: MakeCopy) -> Non
         load_official("cifar10-c", folder, corruptions=["fog"])
 
 
+@pytest.mark.parametrize("spelling", ["CIFAR10-C", "cifar-10-c", "Cifar_10_C", "CIFAR-10-C/CIFAR-10-C"])
+def test_spellings_that_differ_in_case_and_hyphens_and_a_doubled_folder_are_taken(
+    make_cifar_c: MakeCopy, tmp_path: Path, spelling: str
+) -> None:
+    folder = make_cifar_c(names=["fog", "gaussian_noise"])
+    (folder / "gaussian_noise.npy").rename(folder / "Gaussian-Noise.npy")
+    (tmp_path / "there" / spelling).parent.mkdir(parents=True)
+    folder.rename(tmp_path / "there" / spelling)
+    suite = load_official("cifar10-c", tmp_path / "there", corruptions=["fog", "gaussian_noise"])
+    assert len(suite.cells) == 10
+
+
+def test_a_file_whose_rows_are_one_severity_of_the_test_images_is_refused(tmp_path: Path) -> None:
+    # Balanced labels repeat five times, so that they look like five severities of 2,000 images.
+    np.save(tmp_path / "fog.npy", np.zeros((10_000, 32, 32, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.tile(np.arange(10), 1000))
+    with pytest.raises(DataError, match=r"fog\.npy has 10000 rows, one for each test image, .* one severity"):
+        load_official("cifar10-c", tmp_path, corruptions=["fog"])
+
+
+@pytest.mark.parametrize("severities", [1, 5])
+def test_where_labels_repeat_the_pixels_tell_one_severity_from_five(tmp_path: Path, severities: int) -> None:
+    rng = np.random.default_rng(0)
+    images = 200 // severities
+    coarse = rng.integers(0, 256, (images, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    noise = rng.normal(0, 60, (severities, images, 32, 32, 3))
+    rows = np.clip(coarse + noise, 0, 255).astype(np.uint8).reshape(-1, 32, 32, 3)
+    np.save(tmp_path / "fog.npy", rows)
+    np.save(tmp_path / "labels.npy", np.tile(np.arange(10), 20))
+    if severities == 5:
+        assert load_official("cifar10-c", tmp_path, corruptions=["fog"]).images == 40
+        return
+    with pytest.raises(DataError, match=r"rows 0 to 39 and 40 to 79 hold different images, so the 200 rows"):
+        load_official("cifar10-c", tmp_path, corruptions=["fog"])
+
+
+def test_labels_repeated_one_by_one_are_refused(make_cifar_c: MakeCopy) -> None:
+    folder = make_cifar_c(images=6)
+    labels = np.load(folder / "labels.npy")[:6]
+    save(folder / "labels.npy", np.repeat(labels, 5))
+    with pytest.raises(DataError, match="the labels of the 5 severities differ; each must repeat the first"):
+        load_official("cifar10-c", folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("plain", "suite-files is taken for CIFAR-100-P: files of CIFAR-10-P and CIFAR-100-P"),
+        ("named", None),
+        ("other", "CIFAR-10-P by its name; the suite is CIFAR-100-P"),
+    ],
+)
+def test_perturbations_of_cifar10_and_cifar100_are_told_apart_by_their_place_alone(
+    make_cifar_p: MakeCopy, tmp_path: Path, place: str, said: str | None
+) -> None:
+    folder = make_cifar_p("cifar10-p")
+    if place == "other":
+        with pytest.raises(DataError, match=said):
+            load_official("cifar100-p", folder)
+        return
+    renamed = folder.rename(tmp_path / {"plain": "suite-files", "named": "CIFAR100-P"}[place])
+    notes = load_official("cifar100-p", renamed).notes
+    assert notes == () if said is None else said in notes[0]
+
+
+def test_what_lies_in_a_folder_without_the_suite_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no files of CIFAR-10-C were found in .*: the folder is empty"):
+        load_official("cifar10-c", tmp_path)
+    (tmp_path / "readme.txt").write_text("x")
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(DataError, match=r"it holds pictures/, readme\.txt; get it with"):
+        load_official("cifar10-c", tmp_path)
+    (tmp_path / "CIFAR-10-C.tar.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataError, match=r"CIFAR-10-C\.tar\.gz there is compressed with gzip: unpack it"):
+        load_official("cifar10-c", tmp_path)
+    with pytest.raises(DataError, match=r"is compressed \(gzip\), .*: decompress it first"):
+        load_official("cifar10-c", tmp_path / "CIFAR-10-C.tar.gz")
+
+
 def test_full_size_labels_with_too_few_classes_are_another_data_set(make_cifar_c: MakeCopy) -> None:
     folder = make_cifar_c("cifar100-c", images=1, names=[])
     with (folder / "fog.npy").open("wb") as file:

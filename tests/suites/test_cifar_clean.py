@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from robustbench_lite.errors import DataError, InvalidInput
+from robustbench_lite.errors import DataError, InvalidInput, MissingData
 from robustbench_lite.suites import CLEAN, load_official
 from tests.suites.python2 import python2_pickle
 
@@ -137,6 +137,27 @@ def test_an_archive_without_the_batch_is_refused(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("readme"), io.BytesIO())
     with pytest.raises(DataError, match="no member cifar-10-batches-py/test_batch"):
         load_official("cifar10", tmp_path)
+
+
+def test_a_tar_of_a_corrupted_suite_is_no_clean_set(tmp_path: Path) -> None:
+    np.save(tmp_path / "fog.npy", np.zeros((5, 32, 32, 3), np.uint8))
+    with tarfile.open(tmp_path / "CIFAR-10-C.tar", "w") as tar:
+        tar.add(tmp_path / "fog.npy", "CIFAR-10-C/fog.npy")
+    with pytest.raises(MissingData, match=r"no files of CIFAR-10 were found in .*CIFAR-10-C\.tar"):
+        load_official("cifar10", tmp_path / "CIFAR-10-C.tar")
+
+
+def test_an_uncompressed_archive_with_the_batch_is_read(batches: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "any.tar", "w") as tar:
+        tar.add(batches, batches.name)
+    np.testing.assert_array_equal(read(tmp_path / "any.tar")[0], read(batches)[0])
+
+
+@pytest.mark.parametrize("folder", ["CIFAR-10-Batches-Py", "cifar_10_batches_py"])
+def test_a_folder_whose_name_differs_in_case_and_hyphens_is_taken(batches: Path, folder: str) -> None:
+    expected = read(batches)[0]
+    batches.rename(batches.with_name(folder))
+    np.testing.assert_array_equal(read(batches.parent)[0], expected)
 
 
 @pytest.mark.parametrize(

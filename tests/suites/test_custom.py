@@ -40,7 +40,8 @@ def test_a_class_list_gives_the_order_and_the_classes_without_images(folder: Pat
     suite = load_custom(folder, classes=folder / "classes.txt")
     assert suite.spec.classes == 3
     assert suite.open(CLEAN).labels.tolist() == [2, 1]
-    with pytest.raises(DataError, match="folders cat are not in the class list"):
+    message = r"cat are not in the class list of 2 names; without a counterpart in the list: bee\. Rename"
+    with pytest.raises(DataError, match=message):
         load_custom(folder, classes=["ant", "bee"])
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from robustbench_lite.errors import DataError
+from robustbench_lite.errors import DataError, MissingData
 from robustbench_lite.reference import imagenet_wnids, tiny_imagenet_wnids
 from robustbench_lite.suites import CLEAN, Cell, Suite, load_official
 from robustbench_lite.suites.decode import decode_image, image_size, resize_and_crop
@@ -344,6 +344,58 @@ def test_clean_images_are_read_from_a_tar_of_class_folders(
     expected, found = load_official("imagenet", folder), load_official("imagenet", tar.parent)
     assert torch.equal(pixels(found)[CLEAN], pixels(expected)[CLEAN])
     assert found.fingerprint() == expected.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("suite", "tar_name", "prefix"),
+    [
+        ("imagenet-c", "blur.tar", ""),
+        ("imagenet-c", "blur.tar", "blur"),
+        ("tiny-imagenet-c", "Tiny-ImageNet-C.tar", "Tiny-ImageNet-C"),
+    ],
+)
+def test_no_part_of_a_tar_of_corrupted_images_is_a_clean_set(
+    suite: str, tar_name: str, prefix: str, make_imagenet_c: MakeCopy, make_tar: MakeCopy, tmp_path: Path
+) -> None:
+    wnids = tiny_imagenet_wnids()[:2]
+    folder = make_imagenet_c(suite, classes=wnids, names=["defocus_blur"])
+    tar = make_tar(folder, tmp_path / "tars" / tar_name, prefix=prefix)
+    assert len(load_official(suite, tar, corruptions=["defocus_blur"]).cells) == 5
+    clean = suite.removesuffix("-c")
+    for root in (tar, folder):
+        with pytest.raises(MissingData, match=r"no files of .* were found"):
+            load_official(clean, root)
+    for cell in (folder / "defocus_blur", folder / "defocus_blur/5"):
+        part = make_tar(cell, tmp_path / "parts" / f"{cell.name}.tar")
+        with pytest.raises(MissingData, match=r"no files of .* were found"):
+            load_official(clean, part)
+
+
+def test_of_a_tar_with_training_and_validation_images_the_validation_images_are_clean(
+    make_imagenet_c: MakeCopy, make_tar: MakeCopy, tmp_path: Path
+) -> None:
+    source = make_imagenet_c(names=["fog"]) / "fog"
+    (tmp_path / "all").mkdir()
+    (source / "1").rename(tmp_path / "all/train")
+    (source / "2").rename(tmp_path / "all/val")
+    tar = make_tar(tmp_path / "all", tmp_path / "tars/all.tar", prefix="")
+    expected = load_official("imagenet", tmp_path / "all/val").open(CLEAN).read(0, 6)
+    assert torch.equal(load_official("imagenet", tar).open(CLEAN).read(0, 6), expected)
+    (tmp_path / "all/val").rename(tmp_path / "all/one")
+    (tmp_path / "all/train").rename(tmp_path / "all/two")
+    with pytest.raises(DataError, match="has class folders in one, two: unpack it"):
+        load_official("imagenet", make_tar(tmp_path / "all", tmp_path / "tars/both.tar", prefix=""))
+
+
+@pytest.mark.parametrize("spelling", ["imagenet-c", "ImageNetC", "ImageNet-C/ImageNet-C"])
+def test_spellings_of_the_suites_folder_and_a_doubled_folder_are_taken(
+    make_imagenet_c: MakeCopy, tmp_path: Path, spelling: str
+) -> None:
+    folder = make_imagenet_c(names=["fog"])
+    (folder / "fog").rename(folder / "Fog")
+    (tmp_path / "there" / spelling).parent.mkdir(parents=True)
+    folder.rename(tmp_path / "there" / spelling)
+    assert len(load_official("imagenet-c", tmp_path / "there", corruptions=["fog"]).cells) == 5
 
 
 def test_clean_tiny_images_stay_as_they_are(make_imagenet_c: MakeCopy, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_missing_or_empty_class_folder_is_named(folder: Path) -> None:
 def test_damaged_and_vanished_files_are_named(folder: Path) -> None:
     images = list_files(folder, ["ape"], 24)
     images.files[0].write_bytes(b"\x89PNG but no more")
-    with pytest.raises(DataError, match=r"0\.png is a damaged image"):
+    with pytest.raises(DataError, match=r"0\.png is (a damaged image|not a readable image)"):
         images.read(0, 1)
     images.files[1].unlink()
     with pytest.raises(DataError, match=r"2\.jpg can't be read: No such file"):

@@ -20,8 +20,10 @@ from robustbench_lite.evaluation.sources import load_suite
 from robustbench_lite.suites import CLEAN, CUSTOM, SUITES, Reader, Suite, load_custom
 from robustbench_lite.suites.arrays import in_memory, read_images
 from robustbench_lite.suites.cifar import ArrayReader
-from robustbench_lite.suites.custom import IMAGE_SUFFIXES, MEMORY
+from robustbench_lite.suites.custom import MEMORY
 from robustbench_lite.suites.decode import decode_image, in_threads
+from robustbench_lite.suites.image_folder import is_image
+from robustbench_lite.suites.inventory import entries
 
 CLEAN_SUITES: Final = tuple(name for name, spec in SUITES.items() if spec.kind == "clean")
 
@@ -111,7 +113,7 @@ def open_images(
             f"{place} is neither a data set ({', '.join(CLEAN_SUITES)}) nor a folder of images nor an .npz "
             "with `images` and `labels`"
         )
-    flat = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    flat = [path for path in entries(place) if path.is_file() and is_image(path)]
     if flat and image_size is None and classes is None:
         return sample_images(_flat_images(place, flat), limit, seed)
     suite = load_custom(place, classes=classes, image_size=image_size)
