@@ -135,12 +135,15 @@ def _digest(path: Path) -> bytes:
 
 def _folder(out: Path | None, models: tuple[str, ...], options: dict[str, Any], *, several: bool) -> Path:
     """The run folder of a command: the same command finds the same folder again."""
+    from robustbench_lite.plugins import identity
+
     stem = "+".join(Path(model).name.split(".")[0].replace(":", "-") for model in models)
     digest = hashlib.sha256()
     for model in models:
         digest.update(_digest(Path(model)) if Path(model).is_file() else model.encode())
     told = {name: value for name, value in options.items() if name not in _FREE_OPTIONS}
     digest.update(repr(sorted(told.items())).encode())
+    digest.update(repr(additions).encode() if (additions := identity()) else b"")
     name = f"{options['suite']}-{stem}-{digest.hexdigest()[:8]}"
     if out is None:
         return Path("runs") / name

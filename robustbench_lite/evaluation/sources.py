@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,7 +110,7 @@ def open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress)
         DataError: files are missing or damaged, or their place is not given.
         UnknownName: no such suite, protocol, corruption or profile.
     """
-    if name in CUSTOM_SUITES:
+    if name in CUSTOM_SUITES or (name in SUITES and SUITES[name].own):
         return _custom(name, settings)
     if name not in SUITES:
         raise UnknownName("suite", name, [*SUITES, *CUSTOM_SUITES])
@@ -144,10 +145,22 @@ def _custom(name: str, settings: SuiteSettings) -> Suite:
         classes=settings.classes,
         image_size=settings.image_size,
     )
-    if name == CUSTOM:
-        return clean
-    spec = custom_spec(CUSTOM_SUITES[name], clean.spec.classes, clean.spec.image_size, clean.images)
-    return _generate(spec, clean, settings)
+    return clean if name == CUSTOM else _generate(_own_spec(name, clean), clean, settings)
+
+
+def _own_spec(name: str, clean: Suite) -> SuiteSpec:
+    """The record of a suite that is made from a user's own images.
+
+    Raises:
+        DataError: the images have more classes than the suite.
+    """
+    images = clean.spec
+    if name in CUSTOM_SUITES:
+        return custom_spec(CUSTOM_SUITES[name], images.classes, images.image_size, clean.images)
+    spec = SUITES[name]
+    if images.classes > spec.classes:
+        raise DataError(f"the images have {images.classes} classes, and the suite {name!r} {spec.classes}")
+    return replace(spec, image_size=images.image_size, images=clean.images)
 
 
 def _clean_alone(spec: SuiteSpec, settings: SuiteSettings, progress: EvaluationProgress) -> Suite:
