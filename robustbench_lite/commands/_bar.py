@@ -1,4 +1,4 @@
-"""One bar with the time that is left; plain lines where there is no terminal."""
+"""One progress bar with the remaining time; plain lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from robustbench_lite.commands._progress import first_console
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far a job is, on standard error: what is yielded is told the images done and in all.
+    """Show the progress of a job on standard error.
 
-    What was done before the first call, in an earlier start, is left out of the estimate.
+    Call the yielded function with the number of finished images and the total number.
+
+    The estimate of the remaining time ignores the work of earlier starts, before the first call.
     """
     console = first_console()
     with Progress(
@@ -31,8 +33,8 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
         task = bars.add_task(title, total=None)
         lines = Lines(console, title, "images")
 
-        def tell(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             bars.update(task, completed=done, total=total)
             lines.tell(done, total)
 
-        yield tell
+        yield update

@@ -1,4 +1,4 @@
-"""How far a job is, in lines: for standard error that is a file, where no bar can be drawn."""
+"""The progress of a job in lines, for standard error that is a file and can't show a bar."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from rich.console import Console
 
 LINE_EVERY: Final = 60.0
-"""Seconds between two lines."""
+"""The seconds between two lines."""
 
 
 class Lines:
-    """A line a minute, with an estimate of the time that is left; none on a terminal, which has a bar.
+    """Prints one line per minute with the remaining time. It prints nothing on a terminal, which has a bar.
 
-    What was done before the first call, in an earlier start, is left out of the estimate.
+    The estimate of the remaining time ignores the work of earlier starts, before the first call.
     """
 
     def __init__(self, console: Console, title: str, unit: str) -> None:
@@ -23,7 +23,7 @@ class Lines:
         self._before: int | None = None
 
     def tell(self, done: int, total: int, detail: str = "") -> None:
-        """`done` of `total` units are done."""
+        """Print a line when one is due; `done` of `total` units are finished."""
         now = time.monotonic()
         if self._before is None:
             self._before, self._began = done, now
@@ -35,7 +35,7 @@ class Lines:
         )
 
     def left(self, done: int, total: int) -> str:
-        """The time that the rest will take at the speed so far."""
+        """Return the remaining time at the speed so far, in words."""
         before = self._before or 0
         seconds = (total - done) * (time.monotonic() - self._began) / max(1, done - before)
         if seconds > 7200:

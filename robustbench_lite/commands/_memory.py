@@ -1,4 +1,4 @@
-"""The command's own process settings."""
+"""The memory settings of the command's process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory for the next batch instead of giving it back to the system.
+    """Let glibc keep freed memory for the next batch.
 
-    Large batches on a CPU otherwise spend more time on page faults than on the model. Elsewhere than on
-    glibc nothing happens.
+    Without this setting, large batches on a CPU spend more time on page faults than on the model. On systems
+    without glibc the function does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         return

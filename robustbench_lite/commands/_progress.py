@@ -1,4 +1,4 @@
-"""Progress bars on the terminal; plain lines where there is none; silence in all but the first process."""
+"""Progress bars on a terminal, plain lines elsewhere. Only the first process shows them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from robustbench_lite.suites import Cell
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks to the terminal (rank 0 under torchrun)."""
+    """Return whether this process prints (rank 0 under torchrun)."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def first_console() -> Console:
-    """Standard error of the first process; silence in the others."""
+    """Return a console on standard error, which is silent in all but the first process."""
     return Console(stderr=True, quiet=not is_first_process(), soft_wrap=True, highlight=False)
 
 
@@ -40,7 +40,7 @@ def detailed_bars(console: Console) -> Progress:
 
 
 class EvaluationBars:
-    """Two bars, the whole run and the current cell, on standard error."""
+    """Two bars on standard error: the whole run and the current cell."""
 
     def __init__(self) -> None:
         self._console = first_console()

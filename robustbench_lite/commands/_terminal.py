@@ -1,4 +1,4 @@
-"""How wide tables may be."""
+"""The width of tables on the terminal."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _NARROWEST = 60
 
 
 def terminal_width() -> int:
-    """Letters a line: the terminal's, or $COLUMNS; 120 where output goes to a file or a pipe."""
+    """Return the width of the terminal in letters, or $COLUMNS; 120 where the output is a file or a pipe."""
     return max(_NARROWEST, shutil.get_terminal_size((_NO_TERMINAL, 24)).columns)

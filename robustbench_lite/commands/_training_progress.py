@@ -1,4 +1,4 @@
-"""Progress of a training run on the terminal; a line an epoch stays."""
+"""The progress of a training on the terminal, with one permanent line per epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrainingBars:
-    """One bar over all updates, with loss, error and speed, on standard error."""
+    """One bar on standard error over all updates, with loss, error and speed."""
 
     def __init__(self) -> None:
         self._console = first_console()

@@ -1,4 +1,4 @@
-"""`robust data`: the official files, downloaded, verified and listed."""
+"""`robust data`: download, verify and list the official files."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def list_suites(folder: Path | None, suites: tuple[str, ...]) -> None:
     envvar=MIRROR_VARIABLE,
     help=f"Address with the files laid out as in a data folder (default: ${MIRROR_VARIABLE}).",
 )
-@click.option("--extra", is_flag=True, help="Also fetch files that hold validation corruptions only.")
+@click.option("--extra", is_flag=True, help="Also download files that hold validation corruptions only.")
 @click.argument("suites", nargs=-1, required=True)
 def download(folder: Path, mirror: str | None, extra: bool, suites: tuple[str, ...]) -> None:
-    """Download the official files of SUITES; interrupted downloads go on where they broke off.
+    """Download the official files of SUITES, and continue interrupted downloads.
 
-    "frost" fetches the photographs that the frost corruption needs. Tars are not unpacked: evaluation
-    reads them in place.
+    "frost" downloads the photographs that the frost corruption needs. Tars are not unpacked, because the
+    evaluation reads them in place.
     """
     from robustbench_lite.suites.download import download as fetch
     from robustbench_lite.suites.official import RESOURCES
@@ -86,7 +86,7 @@ def download(folder: Path, mirror: str | None, extra: bool, suites: tuple[str, .
 @click.option("--quick", is_flag=True, help="Check counts and a sample of images only, no checksums.")
 @click.argument("suites", nargs=-1, required=True)
 def verify(folder: Path, quick: bool, suites: tuple[str, ...]) -> None:
-    """Compare SUITES on disk with what was published: checksums, counts, and a sample of images."""
+    """Compare SUITES on disk with the published files: checksums, counts, and a sample of images."""
     from robustbench_lite.errors import DataError
     from robustbench_lite.suites.official import RESOURCES
     from robustbench_lite.suites.spec import SUITES, suite_spec
@@ -104,7 +104,7 @@ def verify(folder: Path, quick: bool, suites: tuple[str, ...]) -> None:
                 )
         if not findings:
             raise DataError(
-                f"nothing of {name} was found in {folder}; `robust data list {name}` says what it needs"
+                f"{folder} has no file of {name}; `robust data list {name}` lists the files it needs"
             )
         for finding in findings:
             click.echo(f"{'ok   ' if finding.right else 'WRONG'}  {finding.subject}: {finding.text}")

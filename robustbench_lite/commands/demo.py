@@ -1,4 +1,4 @@
-"""`robust demo`: the main job from beginning to end on real images that need no download."""
+"""`robust demo`: training, evaluation and tables on real images that need no download."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ METHODS = ("standard", "augmix")
 def demo_command(out: Path, epochs: int, device: str) -> None:
     """Train two small networks on handwritten digits, standard and AugMix, and evaluate both.
 
-    The digits are scikit-learn's 1,797 real ones, enlarged to 32 x 32; their -C and -P are generated with
-    CIFAR's parameters. It takes some minutes on two cores and continues where it was stopped.
+    The images are the 1,797 real digits of scikit-learn, enlarged to 32 x 32. Their -C and -P are generated
+    with CIFAR's parameters. The demo takes some minutes on two cores. A second call continues a demo that
+    was stopped.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
     from robustbench_lite.corruptions import CORRUPTIONS

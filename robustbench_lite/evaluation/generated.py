@@ -1,4 +1,4 @@
-"""A -C or -P suite made from clean images while it is evaluated."""
+"""A -C or -P suite that is generated from clean images during the evaluation."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ STORED_QUALITY = 85
 
 @dataclass(frozen=True)
 class GenerationRecipe:
-    """How generated images come about; together with the clean files it decides every pixel.
+    """The settings of generated images. They and the clean files decide every pixel.
 
     Attributes:
-        profile: parameter table: "imagenet", "tiny-imagenet" or "cifar".
-        seed: of the draws; an image's draws depend on seed, corruption, severity and its index alone.
-        as_stored: pass images through the JPEG (quality 85) that the files of ImageNet-C went through.
-        frost: folder of the frost photographs, where they are not in one of the usual places.
+        profile: The table of parameters: "imagenet", "tiny-imagenet" or "cifar".
+        seed: The seed of the draws. An image's draws depend only on seed, corruption, severity and image
+            index.
+        as_stored: Encode and decode each image as a JPEG of quality 85, as the files of ImageNet-C were.
+        frost: The folder of the frost photographs, where they are not in one of the usual places.
     """
 
     profile: str
@@ -53,19 +54,19 @@ def generated_suite(
     corruptions: Sequence[str] | None = None,
     severities: Sequence[int] | None = None,
 ) -> Suite:
-    """The cells of a -C or -P suite, made from its clean images on the device as they are read.
+    """Return a -C or -P suite whose images are made from clean images, on the device, when they are read.
 
     Args:
-        spec: of the suite to make.
-        clean: the clean images.
-        recipe: parameters, seed and storage.
-        device: where images are corrupted; where the model runs.
-        corruptions: corruptions or perturbations; the suite's test set where None.
-        severities: severities or difficulties; all of them (the first) where None.
+        spec: The record of the suite to make.
+        clean: The clean images.
+        recipe: The parameters, the seed and the storage.
+        device: The device that corrupts the images and runs the model.
+        corruptions: The corruptions or perturbations; None takes the test names of the suite.
+        severities: The severities or difficulties; None takes all severities or the first difficulty.
 
     Raises:
-        UnknownName: no such corruption.
-        InvalidInput: no such severity.
+        UnknownName: There is no such corruption.
+        InvalidInput: There is no such severity.
     """
     spec = with_own(spec, corruptions)
     cells = select_cells(spec, corruptions, severities)
@@ -74,29 +75,29 @@ def generated_suite(
 
 
 class _Source:
-    """Cells that exist as soon as they are read."""
+    """Cells that are made when they are read."""
 
     def __init__(self, clean: Suite, recipe: GenerationRecipe, device: torch.device, *, videos: bool) -> None:
         self._clean = clean
         self._recipe = recipe
         self._device = device
         self._videos = videos
-        self._kept: Reader | None = None
+        self._resident: Reader | None = None
 
     def to(self, device: torch.device) -> _Source:
         """The same source, which makes its images on the device."""
         return _Source(self._clean, self._recipe, device, videos=self._videos)
 
     def present(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """All of them."""
+        """Return all cells."""
         return tuple(cells)
 
     def check(self, cells: Sequence[Cell]) -> int:
-        """As many images as the clean set has."""
+        """Return the number of images of the clean set."""
         return self._clean.images
 
     def fingerprint(self, cells: Sequence[Cell]) -> str:
-        """Digest of the clean files, the recipe and the version that carries it out."""
+        """Return a digest of the clean files, the recipe and the version of this package."""
         # The photographs are identified below by their content; "textures" keeps the digests of version 0.1.
         recipe = {name: value for name, value in asdict(self._recipe).items() if name != "frost"}
         text = json.dumps({**recipe, "textures": None, "version": __version__}, sort_keys=True)
@@ -113,29 +114,29 @@ class _Source:
 
     @functools.cached_property
     def _photographs(self) -> dict[str, str]:
-        """SHA-256 of the frost photographs that will be used."""
+        """Return the SHA-256 of each frost photograph in use."""
         folder = find_photographs(self._recipe.frost)
         return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in PHOTOGRAPHS}
 
     def describe(self) -> dict[str, object]:
-        """That the images are generated, from what and how."""
+        """Describe the source of the generated images and their settings."""
         video = (
             {"video_coding": "none: frames are not the decoded MP4 of the release"} if self._videos else {}
         )
         return {"mode": "generated", **asdict(self._recipe), **video, "from": self._clean.provenance()}
 
     def open(self, cell: Cell) -> Reader:
-        """Start making a cell."""
+        """Open a cell."""
         if self._videos:
             return _Sequences(self._clean.open(CLEAN), cell, self._recipe, self._device)
-        clean = self._kept or self._clean.open(CLEAN)
-        if self._kept is None and fits(clean):
-            self._kept = clean = Resident(clean)
+        clean = self._resident or self._clean.open(CLEAN)
+        if self._resident is None and fits(clean):
+            self._resident = clean = Resident(clean)
         return _Images(clean, cell, self._recipe, self._device)
 
 
 class _Images:
-    """Clean images on their way through one corruption."""
+    """Clean images that pass through one corruption."""
 
     def __init__(self, clean: Reader, cell: Cell, recipe: GenerationRecipe, device: torch.device) -> None:
         self._clean, self._cell, self._recipe, self._device = clean, cell, recipe, device
@@ -144,11 +145,11 @@ class _Images:
         self.shape: tuple[int, ...] = clean.shape
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Corrupted images start to stop - 1, uint8 (n, H, W, 3), on the device."""
+        """Make corrupted images start to stop - 1, uint8 (n, H, W, 3), on the device."""
         return self.read_at(np.arange(start, stop))
 
     def read_at(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Corrupted images of these indices, as one batch."""
+        """Make the corrupted images of these indices, as one batch."""
         images = read_at(self._clean, indices).to(self._device).permute(0, 3, 1, 2)
         corrupted = corrupt(
             images,
@@ -164,15 +165,15 @@ class _Images:
         return corrupted.permute(0, 2, 3, 1)
 
     def close(self) -> None:
-        """Give the clean files back."""
+        """Close the clean files."""
         self._clean.close()
 
 
 class _Sequences:
-    """Clean images on their way into the sequences of one perturbation.
+    """Clean images that become the sequences of one perturbation.
 
-    The ImageNet profile makes frames of 224 pixels from photographs whose shorter side is 256, so it reads
-    those, whose sizes differ, and works on one at a time: a sequence of frames is batch enough.
+    The ImageNet profile makes frames of 224 pixels from photographs whose shorter side is 256. Their sizes
+    differ, so it works on one photograph at a time; a sequence of frames is large enough for one batch.
     """
 
     def __init__(self, clean: Reader, cell: Cell, recipe: GenerationRecipe, device: torch.device) -> None:
@@ -182,11 +183,11 @@ class _Sequences:
         self.shape: tuple[int, ...] = (frame_count(cell.name, recipe.profile), *clean.shape)
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Sequences start to stop - 1, uint8 (n, frames, H, W, 3), on the device."""
+        """Make sequences start to stop - 1, uint8 (n, frames, H, W, 3), on the device."""
         return self.read_at(np.arange(start, stop))
 
     def read_at(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Sequences of these indices."""
+        """Make the sequences of these indices."""
         if self._recipe.profile != "imagenet":
             images = read_at(self._clean, indices).to(self._device).permute(0, 3, 1, 2)
             return self._sequences(images, indices).permute(0, 1, 3, 4, 2)
@@ -212,5 +213,5 @@ class _Sequences:
         )
 
     def close(self) -> None:
-        """Give the clean files back."""
+        """Close the clean files."""
         self._clean.close()

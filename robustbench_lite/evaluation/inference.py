@@ -1,4 +1,4 @@
-"""The prediction loop: read and copy images ahead of the model, run it, keep each finished cell."""
+"""The prediction loop: read images ahead of the model, run the model, and keep each finished cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _READ_AHEAD = 2
 
 @dataclass
 class Scored:
-    """Cells that are done in this process: their columns, and the scores worked out from them."""
+    """The finished cells of this process: their columns and their scores."""
 
     columns: dict[Cell, Columns]
     results: dict[Cell, CellResult]
@@ -40,7 +40,7 @@ class Scored:
 
 
 def frames_of(reader: Reader) -> int:
-    """Images in one item of a reader: the frames of a video, or 1."""
+    """Return the number of images in one item of a reader: the frames of a video, or 1."""
     return reader.shape[0] if len(reader.shape) == 4 else 1
 
 
@@ -55,29 +55,31 @@ def run_cells(
     scored: Scored,
     publish: Callable[[], None],
 ) -> None:
-    """Score every cell into the first process's `scored`; cells that the folder holds are read, not run.
+    """Score every cell, and collect the results in `scored` of the first process.
+
+    The folder's finished cells are read and not run again.
 
     Args:
-        forward: the model on its device.
-        readers: the cells, in order.
-        spec: the suite, which says how the frames of a perturbation are compared.
-        batch_size: images a batch; a batch of videos holds as many frames.
-        team: the processes that share the work.
-        folder: where cells are kept; None keeps them in memory only.
-        progress: told what happens.
-        scored: what is done so far.
-        publish: called in the first process after each cell that was run.
+        forward: The model on its device.
+        readers: The readers of the cells, in order.
+        spec: The suite, which says how the frames of a perturbation are compared.
+        batch_size: The number of images per batch; for videos, the number of frames.
+        team: The processes that share the work.
+        folder: The run folder; None keeps the cells in memory only.
+        progress: The receiver of progress events.
+        scored: The cells that are finished so far.
+        publish: The function that the first process calls after each cell that was run.
 
     Raises:
-        ModelError: logits that are not finite, with the cell's name.
-        DataError: files that turn out damaged while they are read.
+        ModelError: Logits are not finite; the message names the cell.
+        DataError: A file is damaged.
     """
-    kept = _kept(readers, team, folder)
+    finished = _finished(readers, team, folder)
     sizes = {cell: reader.count * frames_of(reader) for cell, reader in readers.items()}
-    for cell, columns in kept.items():
+    for cell, columns in finished.items():
         progress.begin_cell(cell, sizes[cell])
         _keep(scored, cell, columns, progress)
-    done = team.from_first(set(kept))
+    done = team.from_first(set(finished))
     shares = {
         cell: plan(cell, reader, spec, max(1, batch_size // frames_of(reader)), team.rank, team.world)
         for cell, reader in readers.items()
@@ -102,11 +104,13 @@ def run_cells(
     scored.seconds += time.perf_counter() - began
 
 
-def _kept(readers: Mapping[Cell, Reader], team: Processes, folder: RunFolder | None) -> dict[Cell, Columns]:
+def _finished(
+    readers: Mapping[Cell, Reader], team: Processes, folder: RunFolder | None
+) -> dict[Cell, Columns]:
     if folder is None or not team.first:
         return {}
-    found = {cell: folder.read(cell, reader.count) for cell, reader in readers.items()}
-    return {cell: columns for cell, columns in found.items() if columns is not None}
+    columns_by_cell = {cell: folder.read(cell, reader.count) for cell, reader in readers.items()}
+    return {cell: columns for cell, columns in columns_by_cell.items() if columns is not None}
 
 
 def _keep(scored: Scored, cell: Cell, columns: Columns, progress: EvaluationProgress) -> None:
@@ -116,7 +120,7 @@ def _keep(scored: Scored, cell: Cell, columns: Columns, progress: EvaluationProg
 
 
 def score(cell: Cell, columns: Columns) -> CellResult:
-    """The scores of one cell from its per-example columns."""
+    """Compute the scores of one cell from its columns."""
     count = len(next(iter(columns.values())))
     if "flips" in columns:
         scores = scores_of(columns, count)
@@ -134,7 +138,7 @@ def _run_share(
     team: Processes,
     progress: EvaluationProgress,
 ) -> list[tuple[int, Columns]]:
-    """Run batches; each batch's columns are fetched while the device works on the next one."""
+    """Run batches, and fetch the columns of each batch while the device works on the next one."""
     parts: list[tuple[int, Columns]] = []
     running: tuple[Job, dict[str, Callable[[], Column]]] | None = None
     for job, images in batches:
@@ -156,7 +160,7 @@ def _columns(forward: Forward, job: Job, images: torch.Tensor) -> dict[str, torc
         step = 1 if job.against_first else job.cell.severity
         return streaming.perturbation_columns(logits, against_first=job.against_first, step=step, check=False)
     if job.reader.labels is None:
-        raise DataError(f"{job.cell.name}: these files carry no labels, so no error can be worked out")
+        raise DataError(f"{job.cell.name}: these files have no labels, so the error can't be computed")
     truth = torch.from_numpy(job.reader.labels[job.start : job.stop]).to(forward.device)
     return streaming.classification_columns(forward(images), truth, check=False)
 
@@ -179,9 +183,9 @@ def _joined(parts: list[tuple[int, Columns]]) -> Columns:
 
 @dataclass(frozen=True)
 class Job:
-    """A batch to run: items `start` to `stop` of a cell, the index-th batch of it.
+    """A batch to run: items `start` to `stop` - 1 of a cell, which are batch number `index` of the cell.
 
-    Frames of videos are compared with the first one (`against_first`), or else with the frame before.
+    Video frames are compared with the first frame (`against_first`) or with the frame before.
     """
 
     cell: Cell
@@ -193,7 +197,7 @@ class Job:
 
 
 def plan(cell: Cell, reader: Reader, spec: SuiteSpec, batch_size: int, rank: int, world: int) -> list[Job]:
-    """This process's share of a cell: every world-th batch, so that batches are the same for any world."""
+    """Return this process's batches of a cell: every world-th batch, so the batches never change."""
     starts = range(0, reader.count, batch_size)
     return [
         Job(
@@ -204,10 +208,10 @@ def plan(cell: Cell, reader: Reader, spec: SuiteSpec, batch_size: int, rank: int
 
 
 def stream(jobs: Sequence[Job], device: torch.device) -> Generator[tuple[Job, torch.Tensor], None, None]:
-    """Yield each job with its uint8 images on the device, reading ahead across the borders of cells.
+    """Yield each job with its uint8 images on the device. A thread reads ahead, also into the next cell.
 
     Raises:
-        DataError: whatever the reader raises, in the consumer's thread.
+        DataError: The error of the reader, raised in the thread of the consumer.
     """
     ready: queue.Queue[tuple[Job, torch.Tensor, torch.cuda.Event | None] | BaseException] = queue.Queue(
         _READ_AHEAD
@@ -229,7 +233,7 @@ def stream(jobs: Sequence[Job], device: torch.device) -> Generator[tuple[Job, to
                 if stop.is_set():
                     return
                 offer((job, *_to_device(job.reader.read(job.start, job.stop), device, copier)))
-        except BaseException as error:  # handed to the consumer, which raises it
+        except BaseException as error:  # the consumer raises it
             offer(error)
 
     thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
@@ -262,7 +266,7 @@ def _to_device(
 
 
 def to_host(values: torch.Tensor) -> Callable[[], npt.NDArray[Any]]:
-    """Start to copy values to the host; what is returned waits for the copy alone, not for later work."""
+    """Start a copy to the host. The returned function waits for this copy only, not for later work."""
     if values.device.type != "cuda":
         return lambda: values.cpu().numpy()
     copied = torch.cuda.Event()

@@ -1,4 +1,4 @@
-"""One forward pass: uint8 images on the device to logits, in parts that fit."""
+"""One forward pass: from uint8 images on the device to logits, in parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Model = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Forward:
-    """A model, which takes uint8 images as well as [0, 1], bound to a device and a precision.
+    """A model with its device and precision. The model takes uint8 images or images in [0, 1].
 
-    Called with uint8 images (N, H, W, 3) on the device, returns logits (N, K). When the device runs out of
-    memory the batch is halved for the rest of the run; results keep their order.
+    A call takes uint8 images (N, H, W, 3) on the device and returns logits (N, K). Where the device runs out
+    of memory, the batch is halved for the rest of the run. The results keep their order.
     """
 
     def __init__(self, model: Model, device: torch.device, settings: EvaluationSettings) -> None:
@@ -45,10 +45,10 @@ class Forward:
         self.largest: int | None = None
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch.
+        """Return the logits of a batch.
 
         Raises:
-            ModelError: not even one image fits into the device's memory.
+            ModelError: The memory of the device is too small for one image.
         """
         while True:
             try:
@@ -76,20 +76,20 @@ def ready(
     device: torch.device,
     classes: int | None,
 ) -> tuple[Forward, str, int]:
-    """A model made ready and tried: in eval mode, on the device, folded and compiled as told.
+    """Prepare and try a model: set eval mode, move it to the device, fold and compile it as the settings say.
 
     Args:
-        classifier: moved to the device, where it stays.
-        images: a few uint8 images (n, H, W, 3) on the device.
-        settings: of the run.
-        device: where to run.
-        classes: how many the model must tell apart; any number where None.
+        classifier: The model, which stays on the device.
+        images: A few uint8 images (n, H, W, 3) on the device.
+        settings: The settings of the run.
+        device: The device of the run.
+        classes: The number of classes that the model must have; None allows any number.
 
     Returns:
-        The forward pass, what was done to the model, in words, and its number of classes.
+        The forward pass, the changes of the model in words, and its number of classes.
 
     Raises:
-        ModelError: the model is in training mode, or `check_model` refuses it.
+        ModelError: The model is in training mode, or `check_model` refuses it.
     """
     classifier.eval().to(device)
     assert_eval(classifier)
@@ -105,19 +105,19 @@ def ready(
 
 
 def check_model(forward: Forward, images: torch.Tensor, classes: int | None, name: str) -> int:
-    """Run a few images and refuse a model that can't be scored, before the suite is begun.
+    """Run a few images, and refuse a model that can't be scored, before the run starts.
 
     Returns:
-        How many classes the model tells apart: `classes`, where that is given.
+        The number of classes: `classes` where it is not None, else the width of the logits.
 
     Raises:
-        ModelError: the model does not take such images, or its output has another shape, width or value.
+        ModelError: The model does not take such images, or its output has a wrong shape, width or value.
     """
     try:
         logits = forward(images)
     except ModelError:
         raise
-    except Exception as error:  # whatever a stranger's forward pass may raise
+    except Exception as error:  # a user's forward pass may raise anything
         shape = (len(images), 3, *images.shape[1:3])
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
@@ -129,15 +129,15 @@ def check_model(forward: Forward, images: torch.Tensor, classes: int | None, nam
 
 
 def describe_outputs(forward: Forward, images: torch.Tensor, warn: Callable[[str], None]) -> list[float]:
-    """What tells this model from another on a few images: the log-sum-exp and the maximum of their logits.
+    """Describe a model by its outputs on a few images: the log-sum-exp and the maximum of the logits.
 
     Args:
-        forward: the model on its device.
-        images: a few uint8 images (n, H, W, 3) on the device.
-        warn: told what makes some scores meaningless.
+        forward: The model on its device.
+        images: A few uint8 images (n, H, W, 3) on the device.
+        warn: The function that receives a warning where some scores are meaningless.
 
     Raises:
-        ModelError: an image's logits depend on the images beside it.
+        ModelError: The logits of an image depend on the other images of its batch.
     """
     some = images[:_DESCRIBED]
     logits = forward(some).float()
@@ -157,22 +157,23 @@ def describe_outputs(forward: Forward, images: torch.Tensor, warn: Callable[[str
 
 
 def same_outputs(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two descriptions are of one model, but for rounding."""
+    """Return whether two descriptions belong to one model, except for rounding."""
     return len(one) == len(other) and all(
         math.isclose(a, b, rel_tol=_SAME_MODEL, abs_tol=_SAME_MODEL) for a, b in zip(one, other, strict=True)
     )
 
 
 def fastest_batch_size(forward: Forward, images: torch.Tensor, total: int | None = None) -> int:
-    """Measure which batch size gives the most images a second on this device.
+    """Find the batch size with the most images per second on this device.
 
-    Sizes double from 32 until two in a row are not 3 % faster than the best before them, or one does not fit.
-    That costs as much as a few thousand images, so a run of fewer than 20,000 takes a usual size unmeasured.
+    Sizes double from 32 until two sizes in a row are not 3 % faster than the best size before, or one does
+    not fit into memory. The measurement costs as much as a few thousand images, so a run of fewer than 20,000
+    images takes a usual size without a measurement.
 
     Args:
-        forward: the model on its device.
-        images: a few uint8 images (n, H, W, 3) on the device; repeated to fill a batch.
-        total: images of the whole run, where that is known.
+        forward: The model on its device.
+        images: A few uint8 images (n, H, W, 3) on the device, which are repeated to fill a batch.
+        total: The number of images of the whole run, where it is known.
     """
     if total is not None and total < _WORTH_MEASURING:
         return _USUAL[forward.device.type]

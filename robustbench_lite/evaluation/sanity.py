@@ -1,4 +1,4 @@
-"""Is the clean error near chance? Then something is wired wrongly: find out what, before hours are spent."""
+"""Find the cause of a clean error near chance, before hours of evaluation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from robustbench_lite.evaluation.prepared_model import Forward
 from robustbench_lite.models import NORMALIZATIONS
 
 _TRIED = 512
-# The chi-squared value with one degree of freedom that chance exceeds once in a thousand.
+# The 99.9 % quantile of the chi-squared distribution with one degree of freedom.
 _CLEARLY = 10.83
 
 
 def near_chance(accuracy: float, n: int, classes: int) -> bool:
-    """Whether an accuracy over n images is little better than guessing.
+    """Return whether an accuracy over n images is little better than guessing.
 
-    Little is half as much again, at most 10 points, and three standard errors.
+    The margin above chance is half of chance, at most 10 points, plus three standard errors.
     """
     chance = 1 / classes
     return accuracy <= chance + min(chance / 2, 0.1) + 3 * math.sqrt(chance * (1 - chance) / n)
@@ -34,17 +34,17 @@ def explain_near_chance(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> str:
-    """Try the usual mistakes on a few images and say which of them would explain the error.
+    """Try the usual mistakes on a few images, and say which one explains the error.
 
     Args:
-        forward: the model on its device.
+        forward: The model on its device.
         images: uint8 (n, H, W, 3) clean images on the device; at most 512 are used.
         labels: int64 (n,) on the device.
-        mean: what the model subtracts from images in [0, 1]; empty where that is not known.
-        std: what it divides by afterwards.
+        mean: The mean that the model subtracts from images in [0, 1]; empty where it is unknown.
+        std: The standard deviation that the model divides by afterwards.
 
     Returns:
-        A sentence or two with the likely cause and the option that mends it.
+        One or two sentences with the likely cause and the option that solves it.
     """
     images, labels = images[:_TRIED], labels[:_TRIED]
     best, right = _best_change(forward, images, labels, mean, std)
@@ -61,18 +61,18 @@ def explain_near_chance(
             "class order is not the suite's"
         )
     return (
-        "no usual normalisation and no channel order repairs it: the weights may be untrained, of another "
-        "data set, or need another input size or layout"
+        "no usual normalisation and no channel order reduces it: the weights may be untrained, belong to "
+        "another data set, or need another input size or layout"
     )
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A normalisation, or another change of the input, under which the model is clearly better.
+    """A normalisation, or another change of the input, that makes the model clearly better.
 
     Attributes:
-        text: what it is and what it brings.
-        gain: by how much the accuracy rises.
+        text: What the change is and how the error changes.
+        gain: The increase of the accuracy, a fraction.
     """
 
     text: str
@@ -86,14 +86,14 @@ def doubt(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Doubt | None:
-    """Ask whether a guessed normalisation is the wrong one; None where no other is clearly better.
+    """Look for a normalisation that is clearly better than a guessed one; None where there is none.
 
     Args:
-        forward: the model on its device.
+        forward: The model on its device.
         images: uint8 (n, H, W, 3) clean images on the device.
         labels: int64 (n,) on the device.
-        mean: what the model subtracts from images in [0, 1].
-        std: what it divides by afterwards.
+        mean: The mean that the model subtracts from images in [0, 1].
+        std: The standard deviation that the model divides by afterwards.
 
     Source: McNemar 1947 for two classifiers on the same images, at p = 0.001.
     """
@@ -114,7 +114,7 @@ def _best_change(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> tuple[str, torch.Tensor]:
-    """The remedy under which most images are right, and which are, bool (n,)."""
+    """Return the change under which most predictions are right, and which ones are, bool (n,)."""
     right = {name: _right(forward, images, labels, change) for name, change in _changes(mean, std).items()}
     best = max(right, key=lambda name: int(right[name].sum()))
     return best, right[best]
@@ -123,7 +123,7 @@ def _best_change(
 def _changes(
     mean: Sequence[float], std: Sequence[float]
 ) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """What to do to images in [0, 1] so that the model sees them as each mistake's remedy would show them."""
+    """Return each possible remedy and the change of images in [0, 1] that has the same effect."""
 
     def as_normalised_by(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
         other_mean, other_std = (torch.tensor(values) for values in NORMALIZATIONS[name])

@@ -1,4 +1,4 @@
-"""The run folder: every cell is kept as soon as it is done, so that a killed run continues where it was."""
+"""The run folder: it keeps every finished cell, so that a run that was killed can continue."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Columns = dict[str, Column]
 
 
 class RunFolder:
-    """Per-example predictions of one model on one suite, a file a cell.
+    """The predictions of one model on every image of one suite, one file per cell.
 
-    `run.json` holds the identity of the run (model, data, protocol, precision);
-    `predictions/NAME-SEVERITY.npz` the columns of a cell, about 16 bytes an image. Each file is written in
-    one step, so what exists is whole.
+    `run.json` holds the identity of the run (model, data, protocol, precision).
+    `predictions/NAME-SEVERITY.npz` holds the columns of a cell, about 16 bytes per image. Each file is
+    written in one step, so every file is complete.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,18 +39,19 @@ class RunFolder:
     def begin(
         self, identity: Mapping[str, Any], cells: Mapping[Cell, str], *, overwrite: bool = False
     ) -> dict[str, Any]:
-        """Open the folder for a run; returns the run's record, which an earlier start may have made.
+        """Open the folder for a run, and return the record of the run, which an earlier start may have made.
 
         Args:
-            identity: what must be the same for cells to belong to one run.
-            cells: the cells of this start with the fingerprint of their files; a later start may have others.
-            overwrite: throw away what is there.
+            identity: The facts that all cells of a run have in common.
+            cells: The cells of this start and the fingerprint of their files. A later start may have other
+                cells.
+            overwrite: Delete the previous run in the folder.
 
         Raises:
-            DataError: the folder can't be written, or holds a run of another identity, or cells of other
-                files; names what differs.
+            DataError: The folder can't be written, or it holds a run of another identity or cells of other
+                files. The message names the difference.
         """
-        wanted = json.loads(json.dumps(identity))
+        current = json.loads(json.dumps(identity))
         record = None if overwrite else self.record()
         try:
             (self.path / "predictions").mkdir(parents=True, exist_ok=True)
@@ -58,12 +59,12 @@ class RunFolder:
                 for stale in ((self.path / "predictions").glob("*.npz"), self.path.glob("results.json")):
                     for file in stale:
                         file.unlink()
-                record = {"identity": wanted, "cells": {}}
+                record = {"identity": current, "cells": {}}
         except OSError as error:
             raise DataError(f"the run folder {self.path} can't be written: {error.strerror}") from error
-        if record["identity"] != wanted:
+        if record["identity"] != current:
             raise DataError(
-                f"{self.path} holds another run ({_difference(record['identity'], wanted)}); "
+                f"{self.path} holds another run ({_difference(record['identity'], current)}); "
                 "choose another folder, or start afresh with `overwrite=True`"
             )
         for cell, fingerprint in cells.items():
@@ -76,12 +77,12 @@ class RunFolder:
         return record
 
     def forget_clean(self) -> None:
-        """Leave the folder to another run, where nothing but the clean set has been scored."""
+        """Free the folder for another run where it holds scores of the clean set only."""
         if all(path.stem.startswith("clean-") for path in (self.path / "predictions").glob("*.npz")):
             (self.path / RUN_FILE).unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:
-        """What `run.json` says; None where there is none."""
+        """Return the content of `run.json`; None where there is no such file."""
         path = self.path / RUN_FILE
         if not path.exists():
             return None
@@ -100,28 +101,28 @@ class RunFolder:
         write_atomically(self.path / RUN_FILE, (json.dumps(record, indent=2) + "\n").encode())
 
     def cell_path(self, cell: Cell) -> Path:
-        """Where a cell's predictions are."""
+        """Return the path of a cell's predictions."""
         return self.path / "predictions" / f"{cell.name}-{cell.severity}.npz"
 
     def write(self, cell: Cell, columns: Columns) -> None:
-        """Keep a cell.
+        """Write the columns of a cell.
 
         Raises:
-            DataError: the file can't be written, for example on a full disk.
+            DataError: The file can't be written, for example on a full disk.
         """
         buffer = io.BytesIO()
-        np.savez(buffer, **columns)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+        np.savez(buffer, **columns)  # type: ignore[arg-type]  # numpy's stub has options of any name
         try:
             write_atomically(self.cell_path(cell), buffer.getvalue())
         except OSError as error:
             raise DataError(f"{self.cell_path(cell)} can't be written: {error.strerror}") from error
 
     def read(self, cell: Cell, count: int | None = None) -> Columns | None:
-        """The columns of a cell; None where it is not done, or its file is damaged and must be made again.
+        """Read the columns of a cell; None where the cell is not finished or its file is damaged.
 
         Args:
-            cell: the cell.
-            count: how many images or videos it has, where that is known.
+            cell: The cell.
+            count: The number of images or videos of the cell, where it is known.
         """
         try:
             with self.cell_path(cell).open("rb") as file, np.load(file, allow_pickle=False) as archive:

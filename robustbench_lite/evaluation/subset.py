@@ -1,8 +1,8 @@
-"""A random sample of a cell's images, read as if it were the cell.
+"""A random sample of a cell's images, which is read like the cell.
 
-Each cell gets a sample of its own. An image that is hard is hard under most corruptions, so that the same
-images everywhere would tell little more than one cell does: with a correlation r between the errors of an
-image's copies in C cells, the variance of their mean would be 1 + (C - 1) r times as large.
+Each cell has its own sample. A hard image is hard under most corruptions, so the same images in every cell
+would add little information: with a correlation r between the errors of an image's copies in C cells, the
+variance of their mean would be 1 + (C - 1) r times as large.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from robustbench_lite.metrics import systematic_sample
 from robustbench_lite.suites import Cell, Reader
 
 FEWEST: Final = 10
-"""Images of a cell below which its spread is too uncertain for an interval."""
+"""The smallest number of images of a cell that allows an interval."""
 
 _MOST_THREADS = 16
 
 
 @runtime_checkable
 class Scattered(Protocol):
-    """A reader that can read images which do not lie side by side, as one batch."""
+    """A reader that can read any images, not only neighbours, as one batch."""
 
     def read_at(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
-        """These elements, uint8 (len(indices), *shape)."""
+        """Read these elements, uint8 (len(indices), *shape)."""
 
 
 def sample_cells(readers: Mapping[Cell, Reader], budget: float, seed: int) -> dict[Cell, Reader]:
-    """A random sample of every cell, each drawn on its own.
+    """Draw a random sample of every cell, independently of the other cells.
 
     Raises:
-        InvalidInput: the share is too few images for an interval.
+        InvalidInput: The sample has too few images for an interval.
     """
     return {cell: sampled(reader, cell, budget, seed) for cell, reader in readers.items()}
 
 
 def populations(readers: Mapping[Cell, Reader]) -> dict[Cell, int] | None:
-    """Images that each cell has, where the readers are samples; None where they are whole."""
+    """Return the number of images of each sampled cell; None where the readers are whole cells."""
     return {
         cell: reader.population for cell, reader in readers.items() if isinstance(reader, Sampled)
     } or None
@@ -54,7 +54,7 @@ def populations(readers: Mapping[Cell, Reader]) -> dict[Cell, int] | None:
 def describe_sample(
     readers: Mapping[Cell, Reader], budget: float | None, seed: int
 ) -> dict[str, object] | None:
-    """For the record: how the images of the suite's cells were sampled; None where all are evaluated."""
+    """Describe for the record how the cells were sampled; None where all images are evaluated."""
     images = populations(readers)
     if images is None:
         return None
@@ -69,18 +69,18 @@ def describe_sample(
 
 
 def sampled(reader: Reader, cell: Cell, budget: float, seed: int) -> Sampled:
-    """A random sample of a cell's images in which every class has its share.
+    """Draw a random sample of a cell's images, stratified by class.
 
-    The sample depends on the cell's name, the labels, the budget and the seed alone.
+    The sample depends only on the cell's name, the labels, the budget and the seed.
 
     Args:
-        reader: of the whole cell.
-        cell: which one.
-        budget: share of the images, between 0 and 1.
-        seed: of the sample.
+        reader: The reader of the whole cell.
+        cell: The cell.
+        budget: The share of the images, between 0 and 1.
+        seed: The seed of the sample.
 
     Raises:
-        InvalidInput: the share is fewer than 10 images.
+        InvalidInput: The sample has fewer than 10 images.
     """
     size = round(budget * reader.count)
     if size < FEWEST:
@@ -94,11 +94,11 @@ def sampled(reader: Reader, cell: Cell, budget: float, seed: int) -> Sampled:
 
 
 class Sampled:
-    """Some images of a reader, in their order there.
+    """Some images of a reader, in the reader's order.
 
     Attributes:
-        population: images the reader has.
-        indices: those of the sample, sorted.
+        population: The number of images of the reader.
+        indices: The indices of the sample in the reader, sorted.
     """
 
     def __init__(self, reader: Reader, indices: npt.NDArray[np.int64]) -> None:
@@ -110,20 +110,20 @@ class Sampled:
         self.shape = reader.shape
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Elements start to stop - 1 of the sample, uint8 (stop - start, *shape)."""
+        """Read elements start to stop - 1 of the sample, uint8 (stop - start, *shape)."""
         return read_at(self._reader, self.indices[start:stop])
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files of the reader."""
         self._reader.close()
 
 
 def read_at(reader: Reader, indices: npt.NDArray[np.int64]) -> torch.Tensor:
-    """Read scattered elements: as one batch where the reader can, else one by one in threads.
+    """Read any elements of a reader: as one batch where the reader can, else one by one in threads.
 
     Args:
-        reader: of a cell.
-        indices: at least one.
+        reader: The reader of a cell.
+        indices: The indices of the elements, at least one.
     """
     first, last = int(indices[0]), int(indices[-1])
     if last - first == len(indices) - 1 and (np.diff(indices) == 1).all():

@@ -136,7 +136,7 @@ def test_verify_of_frost_compares_the_photographs(tmp_path: Path, monkeypatch: p
 def test_verify_of_nothing_is_an_error(tmp_path: Path) -> None:
     result = robust("verify", "--data", tmp_path, "frost")
     assert result.exit_code == 1
-    assert "nothing of frost was found" in result.stderr
+    assert "has no file of frost" in result.stderr
     assert robust("verify", "--data", tmp_path, "cifar10").exit_code == 1
 
 

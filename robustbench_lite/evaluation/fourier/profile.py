@@ -1,4 +1,4 @@
-"""From a sweep's outcomes to the map against the radius, and to images that show what was done."""
+"""The radial profile of a Fourier map, and example images of the perturbation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LEVELS = (0.025, 0.975)
 
 
 def radial_profile(outcomes: npt.NDArray[Any], plan: Layout, *, replicates: int, seed: int) -> RadialProfile:
-    """The mean over rings of cells, with 95 % intervals over resampled images.
+    """Compute the mean over rings of cells, with 95 % intervals over resampled images.
 
     Args:
         outcomes: (pairs, images).
-        plan: the cells' pairs.
-        replicates: of the bootstrap; 0 leaves the intervals out.
-        seed: of the bootstrap.
+        plan: The layout of the map, with the pair of each cell.
+        replicates: The number of bootstrap replicates; 0 leaves the intervals out.
+        seed: The seed of the bootstrap.
     """
     rings, columns = ring_means(outcomes, plan)
     low, high = np.full((2, len(rings)), math.nan)
@@ -37,7 +37,7 @@ def radial_profile(outcomes: npt.NDArray[Any], plan: Layout, *, replicates: int,
 def ring_means(
     outcomes: npt.NDArray[Any], plan: Layout
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Each image's mean outcome over the cells of every ring: rings (rings,), means (images, rings)."""
+    """Return the radius of each ring (rings,) and each image's mean outcome in it (images, rings)."""
     radii = cell_radii(plan.image_size, plan.cells.shape)
     rings, ring_of_cell = np.unique(np.floor(radii + 0.5).astype(np.int64), return_inverse=True)
     weights = np.zeros((len(plan.pairs), len(rings)))
@@ -48,7 +48,7 @@ def ring_means(
 
 
 def example_frequencies(plan: Layout) -> tuple[Frequency, Frequency, Frequency]:
-    """A high, a middle and a low frequency to show a perturbed image at."""
+    """Choose a high, a middle and a low frequency for the example images."""
     top, left = -plan.vertical[0], -plan.horizontal[0]
     return (
         (-round(0.78 * top), -round(0.72 * left)),
@@ -58,7 +58,7 @@ def example_frequencies(plan: Layout) -> tuple[Frequency, Frequency, Frequency]:
 
 
 def examples(images: ImageSet, plan: Layout, norm: float, seed: int) -> tuple[PerturbedImage, ...]:
-    """The first image, perturbed at a high, a middle and a low frequency."""
+    """Return the first image, perturbed at a high, a middle and a low frequency."""
     image = images.read(0, 1, torch.device("cpu"))
     shown = []
     for frequency in example_frequencies(plan):

@@ -1,4 +1,4 @@
-"""Power spectra of what corruptions change."""
+"""The power spectra of the changes that corruptions make."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def corruption_spectra(
     frost: Path | None = None,
     progress: SweepProgress | None = None,
 ) -> tuple[Spectrum, ...]:
-    """Where in frequency each corruption changes the images.
+    """Compute at which frequencies each corruption changes the images.
 
     With F the orthonormal transform of corrupted - clean (both in [0, 1]), `power` is the mean of |F|^2 over
-    images and channels and `amplitude` that of |F|; the sum of the power is the mean squared l2 norm of a
-    channel's change. Each corruption is tried on one image first, so that what fails fails at once.
+    images and channels, and `amplitude` is the mean of |F|. The sum of the power is the mean squared l2 norm
+    of a channel's change. Each corruption is tried on one image first, so that errors come at once.
 
     Args:
-        images: clean images as `open_images` returns them, uint8.
-        names: corruptions, each of `CORRUPTIONS`.
-        severity: 1 to 5.
-        size: rows and columns of the window around frequency 0; by default all.
-        seed: of the corruptions' draws.
-        device: where the work is done.
-        frost: folder of the frost photographs.
-        progress: called with images done and images in all.
+        images: The clean images, uint8, as `open_images` returns them.
+        names: The corruptions, names of `CORRUPTIONS`.
+        severity: The severity, 1 to 5.
+        size: The number of rows and columns of the window around frequency 0; by default all.
+        seed: The seed of the corruptions' draws.
+        device: The device that computes.
+        frost: The folder of the frost photographs.
+        progress: Called with the number of finished images and the total number.
 
     Raises:
-        UnknownName: no such corruption.
-        InvalidInput: no names, no such severity, a window that is none, or images that are not uint8 or too
-            small or large for a corruption.
-        DataError: the frost photographs are not found.
+        UnknownName: There is no such corruption.
+        InvalidInput: There are no names, the severity or the window does not exist, or the images are not
+            uint8, or too small or too large for a corruption.
+        DataError: The frost photographs are missing.
 
     Source: Yin et al. 2019, figure 2 (which shows the amplitude).
     """
@@ -86,7 +86,7 @@ def corruption_spectra(
 def spectra_record(
     spectra: Sequence[Spectrum], images: ImageSet, *, seed: int = 0, device: str = "auto"
 ) -> dict[str, Any]:
-    """What decides the numbers of `corruption_spectra`, JSON-able, with each change's whole power."""
+    """Return a JSON-able record of the settings of `corruption_spectra` and each change's total power."""
     return {
         "layout": "corruptions, rows vertical, columns horizontal; zero at [rows // 2, columns // 2]",
         "spectra": [

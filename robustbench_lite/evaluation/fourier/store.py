@@ -1,4 +1,4 @@
-"""What a Fourier sweep has measured so far: each image's outcome for each pair, kept on disk as it grows."""
+"""The outcomes of a Fourier sweep, one for each image and pair of frequencies. The disk always has a copy."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _NEEDED = frozenset(("outputs", "batch_size", "shape", "plan", "done", "values")
 
 @dataclass
 class Outcomes:
-    """A value for each pair and image, filled unit by unit; a unit is some pairs on one chunk of images.
+    """One value for each pair and image. The sweep fills it in units of some pairs on one chunk of images.
 
     Attributes:
-        values: (pairs, images), bool, or float32 for a metric that is no yes or no.
-        done: (chunks, groups), which units are filled.
-        group: pairs a unit.
-        chunk: images a unit.
+        values: (pairs, images), bool for yes/no metrics, else float32.
+        done: bool (chunks, groups), whether each unit is filled.
+        group: The number of pairs per unit.
+        chunk: The number of images per unit.
     """
 
     values: npt.NDArray[Any]
@@ -43,12 +43,12 @@ class Outcomes:
 
     @classmethod
     def empty(cls, pairs: int, images: int, group: int, chunk: int, dtype: npt.DTypeLike) -> Outcomes:
-        """Nothing measured yet."""
+        """Return outcomes without a value."""
         done = np.zeros((-(-images // chunk), -(-pairs // group)), dtype=np.bool_)
         return cls(np.zeros((pairs, images), dtype=dtype), done, group, chunk)
 
     def block(self, unit: tuple[int, int]) -> tuple[slice, slice]:
-        """The pairs and the images of a unit (chunk, group)."""
+        """Return the pairs and the images of a unit (chunk, group)."""
         chunk, group = unit
         pairs = slice(group * self.group, min((group + 1) * self.group, self.values.shape[0]))
         return pairs, slice(chunk * self.chunk, min((chunk + 1) * self.chunk, self.values.shape[1]))
@@ -59,13 +59,13 @@ class Outcomes:
         self.done[unit] = True
 
     def merge(self, other: Outcomes) -> None:
-        """Take over what another process has filled."""
+        """Copy the units that another process has filled."""
         for chunk, group in np.argwhere(other.done & ~self.done).tolist():
             self.put((chunk, group), other.values[other.block((chunk, group))])
 
     @property
     def evaluated(self) -> int:
-        """Pairs times images that are filled."""
+        """Return the number of filled values."""
         total = 0
         for chunk, group in np.argwhere(self.done).tolist():
             pairs, images = self.block((chunk, group))
@@ -74,17 +74,17 @@ class Outcomes:
 
 
 class Store:
-    """The file in which one process keeps its outcomes: replaced whole, so that a kill never leaves half.
+    """The file of one process's outcomes. It is replaced in one step, so it is always complete.
 
     Args:
-        folder: of the run; None keeps nothing.
-        identity: what must be the same for two starts to be one sweep.
-        outputs: what `describe_outputs` says of the model; the same but for rounding in one sweep.
-        rank: of this process among those that share the sweep.
+        folder: The folder of the run; None writes nothing.
+        identity: The facts that all starts of one sweep have in common.
+        outputs: The result of `describe_outputs`, which may differ by rounding only within a sweep.
+        rank: The rank of this process among the processes of the sweep.
 
     Attributes:
-        batch_size: images a forward pass, kept with the outcomes so that it is measured once; None until an
-            earlier start's was read or this start's is set.
+        batch_size: The number of images per forward pass, stored with the outcomes so that it is measured
+            once; None before it is read or set.
     """
 
     def __init__(
@@ -99,10 +99,11 @@ class Store:
         self._written = 0.0
 
     def begin(self, *, overwrite: bool) -> Outcomes | None:
-        """What earlier starts of this sweep have kept, by however many processes; called in the first one.
+        """Read the outcomes of earlier starts, of any number of processes. Only the first process calls this.
 
         Raises:
-            DataError: the folder can't be written, or holds another sweep; the message says what differs.
+            DataError: The folder can't be written, or it holds another sweep; the message names the
+                difference.
         """
         if self.folder is None:
             return None
@@ -110,21 +111,21 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"the folder {self.folder} can't be written: {error.strerror}") from error
-        kept: Outcomes | None = None
+        merged: Outcomes | None = None
         for path in self._files():
-            found = None if overwrite else self._read(path)
-            if found is None or (kept is not None and found.group != kept.group):
+            outcomes = None if overwrite else self._read(path)
+            if outcomes is None or (merged is not None and outcomes.group != merged.group):
                 path.unlink()
-            elif kept is None:
-                kept = found
+            elif merged is None:
+                merged = outcomes
             else:
-                kept.merge(found)
-        if kept is not None:
-            self.write(kept)
-        return kept
+                merged.merge(outcomes)
+        if merged is not None:
+            self.write(merged)
+        return merged
 
     def offer(self, outcomes: Outcomes) -> None:
-        """Write, unless that was done a moment ago; writing takes 2 % of the time at most."""
+        """Write, unless the last write was a moment ago. Writing takes at most 2 % of the time."""
         if time.monotonic() - self._written >= self._pause:
             self.write(outcomes)
 
@@ -132,7 +133,7 @@ class Store:
         """Replace this process's file.
 
         Raises:
-            DataError: it can't be written, for example on a full disk.
+            DataError: The file can't be written, for example on a full disk.
         """
         if self.folder is None:
             return
@@ -158,7 +159,7 @@ class Store:
         self._pause = max(_WRITE_EVERY, (self._written - began) / _WRITING_SHARE)
 
     def finish(self, outcomes: Outcomes) -> None:
-        """Keep everything in the first process's file and drop the others."""
+        """Write all outcomes into the file of the first process, and delete the other files."""
         self.write(outcomes)
         if self.folder is not None:
             for path in self._files():
@@ -174,7 +175,7 @@ class Store:
         return [path for path in (folder / STORE, *sorted(folder.glob("outcomes.*.npz"))) if path.is_file()]
 
     def _read(self, path: Path) -> Outcomes | None:
-        """The outcomes in a file; None where it is damaged and must be made again."""
+        """Read the outcomes of a file; None where it is damaged and must be made again."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 stored = dict(archive)

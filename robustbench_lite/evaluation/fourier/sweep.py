@@ -1,4 +1,4 @@
-"""The sweep itself: every pair of frequencies on every image, nothing but forward passes."""
+"""The sweep: forward passes for every pair of frequencies on every image."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ SweepProgress = Callable[[int, int], None]
 Values = npt.NDArray[np.float32]
 
 RESIDENT_BYTES: Final = 2**30
-"""Float images held on the device at a time; a larger set is worked through in chunks, each read once."""
+"""Float images on the device at one time. A larger set has several chunks, each of which is read once."""
 
 
 def chunk_length(size: tuple[int, int]) -> int:
-    """Images of a chunk."""
+    """Return the number of images per chunk."""
     return max(1, RESIDENT_BYTES // (3 * 4 * size[0] * size[1]))
 
 
 def map_layout(image_size: tuple[int, int], size: int | None) -> Layout:
-    """The layout of a map that shows something: more than frequency 0.
+    """Return the layout of a map, which must show more than frequency 0.
 
     Raises:
-        InvalidInput: a size that images of this size have no map of.
+        InvalidInput: There is no map of this size for images of this size.
     """
     if size == 1:
         raise InvalidInput("a map of size 1 shows frequency 0 alone; its size must be odd and at least 3")
@@ -54,13 +54,13 @@ class Sweep:
     """A model, images and a perturbation.
 
     Attributes:
-        forward: the model on its device.
-        images: what is perturbed.
-        plan: the cells of the map and their pairs.
-        metric: one of `report.fourier_map.METRICS`.
-        norm: l2 norm of the perturbation of each channel.
-        seed: of the signs.
-        batch_size: images a forward pass.
+        forward: The model on its device.
+        images: The images to perturb.
+        plan: The layout of the map: its cells and their pairs.
+        metric: One of `report.fourier.fourier_map.METRICS`.
+        norm: The l2 norm of the perturbation of each channel.
+        seed: The seed of the signs.
+        batch_size: The number of images per forward pass.
     """
 
     forward: Forward
@@ -72,7 +72,7 @@ class Sweep:
     batch_size: int
 
     def empty(self) -> Outcomes:
-        """Outcomes of nothing, in units that fill a batch: several pairs where the images are few."""
+        """Return outcomes without a value. A unit fills a batch: with few images it has several pairs."""
         chunk = min(len(self.images), chunk_length(self.images.size))
         group = min(max(1, self.batch_size // chunk), len(self.plan.pairs))
         dtype = np.float32 if self.metric == "confidence" else np.bool_
@@ -85,22 +85,22 @@ class Sweep:
         store: Store,
         progress: Callable[[int], None],
     ) -> None:
-        """Fill units; a unit's outcomes are kept while the device works on the next one.
+        """Fill units, and store the outcomes of each unit while the device works on the next one.
 
         Args:
-            todo: units (chunk, group), sorted by chunk.
-            outcomes: filled in place.
-            store: where outcomes are kept.
-            progress: told how many images were done in this call.
+            todo: The units (chunk, group) to fill, sorted by chunk.
+            outcomes: The outcomes, which are filled in place.
+            store: The file of the outcomes.
+            progress: Called with the number of images of this call so far.
 
         Raises:
-            ModelError: logits that are not finite, with the frequency.
+            ModelError: Logits are not finite; the message names the frequency.
         """
         evaluated, running = 0, None
         resident: tuple[int, Tensor, Tensor] | None = None
         for unit in todo:
             if resident is None or resident[0] != unit[0]:
-                resident = None  # Gives a chunk's memory back before the next one is read.
+                resident = None  # Frees the memory of a chunk before the next one is read.
                 resident = (unit[0], *self._load(outcomes.block(unit)[1]))
             launched = unit, to_host(self._unit(outcomes.block(unit), *resident[1:]))
             if running is not None:
@@ -111,14 +111,14 @@ class Sweep:
             evaluated += self._keep(outcomes, store, *running)
             progress(evaluated)
 
-    def _load(self, chosen: slice) -> tuple[Tensor, Tensor]:
-        images = self.images.read(chosen.start, chosen.stop, self.forward.device)
+    def _load(self, rows: slice) -> tuple[Tensor, Tensor]:
+        images = self.images.read(rows.start, rows.stop, self.forward.device)
         if self.metric == "error" and self.images.labels is not None:
-            return images, torch.from_numpy(self.images.labels[chosen]).to(images.device)
+            return images, torch.from_numpy(self.images.labels[rows]).to(images.device)
         return images, self.clean(images)
 
     def clean(self, images: Tensor) -> Tensor:
-        """What changes are measured against: clean predictions; for "confidence" with their probabilities."""
+        """Return the reference of the metric: clean predictions, and for "confidence" their probabilities."""
         parts = []
         for part in images.split(self.batch_size):
             logits = self.forward(part.permute(0, 2, 3, 1)).float()
@@ -132,12 +132,12 @@ class Sweep:
         return torch.cat(parts, dim=-1)
 
     def _unit(self, block: tuple[slice, slice], images: Tensor, target: Tensor) -> Tensor:
-        pairs, chosen = self.plan.pairs[block[0]], self.images.index[block[1]]
+        pairs, index = self.plan.pairs[block[0]], self.images.index[block[1]]
         device, size = images.device, self.images.size
         waves = torch.stack([fourier_basis(pair, size, device=device) for pair in pairs]).mul_(self.norm)
-        signs = torch.stack([fourier_signs(pair, size, self.seed, chosen) for pair in pairs])
+        signs = torch.stack([fourier_signs(pair, size, self.seed, index) for pair in pairs])
         if device.type == "cuda":
-            # From ordinary memory the copy would wait until the device has done what it is at.
+            # A copy from ordinary memory would wait until the device has finished its queue.
             signs = signs.pin_memory()
         signs = signs.to(device, non_blocking=True)
         step = min(max(1, self.batch_size // len(pairs)), len(images))
@@ -154,7 +154,7 @@ class Sweep:
         return torch.cat(parts, dim=1)
 
     def _outcome(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The metric's value for each pair and image; NaN where the logits are not finite."""
+        """Return the value of the metric for each pair and image; NaN where the logits are not finite."""
         if self.metric == "confidence":
             of_clean = target[0].long().expand(logits.shape[:2]).unsqueeze(2)
             value = target[1] - logits.softmax(dim=2).gather(2, of_clean).squeeze(2)
