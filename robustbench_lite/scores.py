@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
@@ -57,12 +57,30 @@ class Presentation:
         return " %" if self.percent else ""
 
 
+class ScoreParts(Protocol):
+    """What the estimate of a cell's score, or of its mean over cells, is made of.
+
+    Attributes:
+        influence: How much each image moves the estimate to first order, around 0, (n,).
+    """
+
+    @property
+    def influence(self) -> Array: ...  # noqa: D102
+
+    def estimate(self) -> tuple[float, float, float]:
+        """The value and the two ends of its 95 % interval; fractions."""
+
+    @staticmethod
+    def combined(parts: Any, weights: Sequence[float], *, apart: bool) -> ScoreParts:
+        """The parts of the weighted mean over cells; `apart` says whether each has images of its own."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One score of a cell; lower is better.
 
-    A score is the mean of `per_image`, or else the number that `value` gives; the latter needs `influence` to
-    have an interval, or `estimate`, which gives its own.
+    A score is the mean of `per_image`, or the number that `value` gives, or what `parts` estimate. A score of
+    `value` needs `influence` to have an interval.
 
     Attributes:
         name: Its key in `results.json` and its column in `cells.csv`.
@@ -70,7 +88,7 @@ class Score:
         per_image: Columns -> one number for each image (or video), float64 (n,).
         value: Columns -> the score of the cell; a function, or "module:function".
         influence: Columns -> how much each image moves the score to first order, (n,).
-        estimate: Columns -> (value, low, high), the score with its own 95 % interval.
+        parts: Columns -> the parts of an estimate that has its own 95 % interval, as `ScoreParts`.
         of: Whether it scores "images" or "videos".
         needs: The columns without which a cell lacks the score.
         least_images: The fewest images of a cell for which the score is defined.
@@ -83,7 +101,7 @@ class Score:
     per_image: Function | None = None
     value: Function | str | None = None
     influence: Function | str | None = None
-    estimate: Function | str | None = None
+    parts: Function | str | None = None
     of: Literal["images", "videos"] = "images"
     needs: tuple[str, ...] = ()
     least_images: int = 1
@@ -91,15 +109,20 @@ class Score:
     headline: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.per_image is None) + (self.value is None) + (self.estimate is None) != 2:
+        if (self.per_image is None) + (self.value is None) + (self.parts is None) != 2:
             raise InvalidInput(
-                f"the score {self.name!r} needs one of per_image, value and estimate, and no more than one"
+                f"the score {self.name!r} needs one of per_image, value and parts, and no more than one"
             )
 
     @property
     def is_mean(self) -> bool:
-        """Whether the score is a mean over images, which a sample of them can estimate."""
+        """Whether the score is a mean over images."""
         return self.per_image is not None
+
+    @property
+    def is_estimable(self) -> bool:
+        """Whether a sample of the images can estimate the score."""
+        return self.per_image is not None or self.parts is not None
 
     def defined(self, columns: Columns, count: int) -> bool:
         """Whether a cell with these columns and so many images has the score."""
@@ -109,8 +132,8 @@ class Score:
         """The score of a cell, in float64."""
         if self.per_image is not None:
             return float(np.mean(self.per_image(columns), dtype=np.float64))
-        if self.estimate is not None:
-            return float(_function(self.estimate)(columns)[0])
+        if self.parts is not None:
+            return self.parts_of(columns).estimate()[0]
         return _function(self.value)(columns)  # type: ignore[no-any-return]
 
     def influence_of(self, columns: Columns) -> Array:
@@ -130,10 +153,10 @@ class Score:
         centred: Array = values - values.mean()
         return centred
 
-    def interval_of(self, columns: Columns) -> tuple[float, float]:
-        """The 95 % interval of a cell's score that has its own `estimate`."""
-        _, low, high = _function(self.estimate)(columns)
-        return float(low), float(high)
+    def parts_of(self, columns: Columns) -> ScoreParts:
+        """The parts of a cell's estimate."""
+        parts: ScoreParts = _function(self.parts)(columns)
+        return parts
 
 
 def _function(source: Function | str | None) -> Function:
@@ -180,11 +203,25 @@ _ENTRIES: Final = (
         headline="rms_calibration_error",
     ),
     Score(
+        "debiased_rms_calibration_error",
+        Presentation("RMS calibration error, debiased", "RMS calib., debiased"),
+        parts=_CALIBRATION + "debiased_rms",
+        least_images=2,
+        headline="debiased_rms_calibration_error",
+    ),
+    Score(
         "expected_calibration_error",
         Presentation("ECE"),
         value=_CALIBRATION + "expected_error",
         influence=_CALIBRATION + "expected_influence",
         headline="expected_calibration_error",
+    ),
+    Score(
+        "debiased_expected_calibration_error",
+        Presentation("ECE, debiased"),
+        parts=_CALIBRATION + "debiased_expected",
+        least_images=2,
+        headline="debiased_expected_calibration_error",
     ),
     Score(
         "brier_score",

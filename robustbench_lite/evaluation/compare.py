@@ -52,7 +52,7 @@ def compare(
         second=runs[1].model,
         score=_row_score(runs[0]),
         by_name=holm(found[: len(rows)]),
-        headlines=tuple(found[len(rows) :]),
+        headlines=holm(found[len(rows) :]),
         notes=_notes(runs[0], bootstrap, seed),
         title=runs[0].spec.title,
         shown=runs[0].shown,
@@ -194,7 +194,7 @@ def _notes(run: Results, replicates: int, seed: int) -> tuple[str, ...]:
             f"Intervals: paired bootstrap over images, an image's copies together; {replicates} replicates, "
             f"seed {seed}. p: the models' outcomes swapped image by image, exact for a single cell's errors; "
             "where it is 0.05 or more before adjustment the interval reaches to 0. Calibration errors "
-            "linearised. Headline scores are each judged alone."
+            "linearised. The p-values of the headline scores are Holm-adjusted together."
         )
     fewest = min(cell.n for cell in run.cells)
     if fewest < FEW_IMAGES:

@@ -21,7 +21,7 @@ import numpy as np
 from robustbench_lite import metrics
 from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.results import CellResult
-from robustbench_lite.scores import SCORES
+from robustbench_lite.scores import SCORES, Score
 from robustbench_lite.suites import CLEAN, Cell
 
 _Array = np.ndarray[Any, Any]
@@ -37,17 +37,29 @@ class Headline:
         largest: the most that the score, or the size of a difference, can be; infinity where there is no
             such bound.
         least: the least the score can be.
+        interval: The score's own 95 % interval, where it does not follow from the influence values.
+        terms: Two scores of which this is the difference, where their own intervals are known better.
     """
 
     value: float
     influence: Mapping[str, _Array]
     largest: float = math.inf
     least: float = -math.inf
+    interval: tuple[float, float] | None = None
+    terms: tuple[Headline, Headline] | None = None
 
     def minus(self, other: Headline) -> Headline:
         """The difference of the same score of two models on the same images."""
         influence = {group: values - other.influence[group] for group, values in self.influence.items()}
-        return Headline(self.value - other.value, influence, self.largest)
+        value = self.value - other.value
+        if value == 0 and not any(values.any() for values in influence.values()):
+            return Headline(value, influence, self.largest)
+        if self.interval is None or other.interval is None:
+            return Headline(value, influence, self.largest)
+        interval = metrics.difference_interval(
+            self.value, self.interval, other.value, other.interval, _correlation(self, other)
+        )
+        return Headline(value, influence, self.largest, interval=interval)
 
 
 def weighted_mean(
@@ -68,6 +80,8 @@ def weighted_mean(
         apart: each cell has images of its own, put in the order of their classes.
     """
     entry = SCORES[score]
+    if entry.parts is not None:
+        return _estimated_mean(entry, weights, columns, apart=apart)
     influence: dict[str, _Array] = {}
     for cell, weight in weights.items():
         values = weight * entry.influence_of(columns[cell])
@@ -80,6 +94,30 @@ def weighted_mean(
     if min(weights.values()) < 0:
         return Headline(value, influence)
     return Headline(value, influence, entry.largest * sum(weights.values()), 0.0)
+
+
+def _estimated_mean(
+    entry: Score, weights: Mapping[Cell, float], columns: Mapping[Cell, Columns], *, apart: bool
+) -> Headline:
+    """The weighted mean over cells of a score that is estimated from parts."""
+    parts = [entry.parts_of(columns[cell]) for cell in weights]
+    whole = parts[0].combined(parts, list(weights.values()), apart=apart) if len(parts) > 1 else parts[0]
+    value, low, high = whole.estimate()
+    if apart:
+        influence = {own_group(cell): part.influence for cell, part in zip(weights, parts, strict=True)}
+    else:
+        influence = {_group(next(iter(weights)), columns): whole.influence}
+    return Headline(value, influence, least=0.0, interval=(low, high))
+
+
+def _correlation(first: Headline, second: Headline) -> float:
+    """Correlation of two scores on the same images, from their influence values."""
+    products = [
+        sum(float(one.influence[group] @ other.influence[group]) for group in first.influence)
+        for one, other in ((first, second), (first, first), (second, second))
+    ]
+    scale = math.sqrt(products[1] * products[2])
+    return products[0] / scale if scale > 0 else 0.0
 
 
 def deviations(headlines: Sequence[Headline], replicates: int, seed: int) -> _Array:
@@ -99,43 +137,6 @@ def deviations(headlines: Sequence[Headline], replicates: int, seed: int) -> _Ar
 def own_group(cell: Cell) -> str:
     """The group of a cell whose images are its own sample."""
     return f"{cell.name}/{cell.severity}"
-
-
-def sampling_variance(headline: Headline, populations: Mapping[str, int]) -> float:
-    """Variance of a headline around its value over all images, from independent samples of the cells.
-
-    Args:
-        headline: its groups are single cells.
-        populations: images there are in each group.
-    """
-    return math.fsum(
-        metrics.sampling_variance(values, populations[group]) for group, values in headline.influence.items()
-    )
-
-
-def unseen(headline: Headline) -> float:
-    """How far a score may lie from its bound although all images agree; 0 for unbounded scores.
-
-    Where none of n images is wrong, 95 % intervals reach up to an error of 1 - 0.025^(1/n).
-
-    Source: Clopper & Pearson 1934, for no success in n trials.
-    """
-    images = max(map(len, headline.influence.values()), default=0)
-    if not images or not math.isfinite(headline.largest):
-        return 0.0
-    return float(headline.largest * (1 - 0.025 ** (1 / images)))
-
-
-def sampling_interval(headline: Headline, populations: Mapping[str, int]) -> tuple[float, float]:
-    """95 % interval for the value over all images; inside the score's bounds where it has any."""
-    variance = sampling_variance(headline, populations)
-    if not math.isfinite(headline.largest):
-        low, high = metrics.normal_interval(headline.value, variance)
-        return max(low, headline.least), high
-    sampled = sum(len(values) for values in headline.influence.values())
-    left_out = 1 - sampled / sum(populations[group] for group in headline.influence)
-    draws = sampled / left_out if left_out > 0 else math.inf
-    return metrics.share_interval(headline.value, variance, draws, headline.largest)
 
 
 def _groups(headlines: Iterable[Headline]) -> set[str]:

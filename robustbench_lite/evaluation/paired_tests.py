@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom
 
 from robustbench_lite import metrics
-from robustbench_lite.evaluation.influence import Headline, deviations, sampling_variance
+from robustbench_lite.evaluation.influence import Headline, deviations
+from robustbench_lite.evaluation.intervals import sampling_variance
 from robustbench_lite.report.tables.comparison import LEVEL, ScoreDifference
 
 _Array = np.ndarray[Any, Any]
@@ -61,6 +64,9 @@ def _resampled(gaps: Sequence[Headline], replicates: int, seed: int) -> list[tup
     moved = deviations(gaps, replicates, seed)
     found = []
     for column, (gap, p) in enumerate(zip(gaps, swap_p_values(gaps, replicates, seed), strict=True)):
+        if gap.interval is not None:
+            found.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
+            continue
         low, high = metrics.percentile_interval(gap.value + moved[:, column])
         low, high = (0.0 if abs(end) <= _rounding(gap.value) else end for end in (low, high))
         found.append((min(low, 0.0), max(high, 0.0), p) if p >= LEVEL else (low, high, p))
@@ -70,11 +76,22 @@ def _resampled(gaps: Sequence[Headline], replicates: int, seed: int) -> list[tup
 def _sampled(gaps: Sequence[Headline], populations: Mapping[str, int]) -> list[tuple[float, float, float]]:
     found = []
     for gap in gaps:
+        if gap.interval is not None:
+            found.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
+            continue
         variance = sampling_variance(gap, populations) + _two_more(gap, populations)
         low, high = metrics.normal_interval(gap.value, variance)
         score = abs(gap.value) / math.sqrt(variance) if variance > 0 else math.inf if gap.value else 0.0
-        found.append((low, high, math.erfc(score / math.sqrt(2))))
+        found.append((low, high, float(2 * ndtr(-score))))
     return found
+
+
+def _p_value_of_interval(value: float, interval: tuple[float, float]) -> float:
+    """The two-sided p-value that belongs to a 95 % interval: 0.05 where the interval ends at 0."""
+    room = value - interval[0] if value > 0 else interval[1] - value
+    if value == 0 or room <= 0:
+        return 1.0 if value == 0 else 0.0
+    return float(2 * ndtr(ndtri(0.025) * abs(value) / room))
 
 
 def _two_more(gap: Headline, populations: Mapping[str, int]) -> float:
@@ -131,16 +148,7 @@ def _sign_test(values: _Array) -> float | None:
     if np.ptp(sizes) > 1e-9 * sizes.max():
         return None
     rarer = int(min((differing > 0).sum(), (differing < 0).sum()))
-    return min(1.0, 2 * _fair_coin_at_most(rarer, len(differing)))
-
-
-def _fair_coin_at_most(heads: int, tosses: int) -> float:
-    """The probability of so many heads or fewer."""
-    logs = [
-        math.lgamma(tosses + 1) - math.lgamma(k + 1) - math.lgamma(tosses - k + 1) - tosses * math.log(2)
-        for k in range(heads + 1)
-    ]
-    return math.fsum(map(math.exp, logs))
+    return min(1.0, 2 * float(binom.cdf(rarer, len(differing), 0.5)))
 
 
 def _swapped(values: _Array, replicates: int, seed: int) -> list[float]:

@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from robustbench_lite import metrics
-from robustbench_lite.evaluation.influence import (
-    Headline,
-    clean_is_paired,
-    deviations,
-    own_group,
-    sampling_interval,
-    unseen,
-    weighted_mean,
-)
+from robustbench_lite.evaluation.influence import Headline, clean_is_paired, own_group, weighted_mean
+from robustbench_lite.evaluation.intervals import FEW_EVENTS, bootstrap_intervals, sampling_interval
 from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.evaluation.store import Columns
 from robustbench_lite.results import CellResult
 from robustbench_lite.scores import CLEAN_PREFIX, DIFFICULTY, ESTIMATED, SCORES, SELECTED
 from robustbench_lite.suite_spec import Baseline, SuiteSpec
 from robustbench_lite.suites import CLEAN, Cell
+
+_BIASED = "a calibration error contains its bins' sampling noise, about 4 % for a perfectly calibrated model"
 
 RELATIVE_KEYS = {"mce": "relative_mce", "baseline_mce": "baseline_relative_mce"}
 """The normalised mean -> its relative form."""
@@ -71,7 +63,7 @@ class Scores:
             name: score.headline
             for name, score in SCORES.items()
             if score.headline is not None
-            and (score.is_mean or not self.sampled)
+            and (score.is_estimable or not self.sampled)
             and all(name in scores for scores in of_cells)
         }
 
@@ -101,17 +93,22 @@ def summarise(
         return _estimated(found, choices, populations)
     choices["calibration"] = (
         "adaptive bins of 100 by confidence, every bin counted, the last takes the remainder; per cell, then "
-        "the mean over cells"
+        f"the mean over cells; {_BIASED}; its interval covers the mean of the estimator, not the true value"
+    )
+    choices["debiased_calibration"] = (
+        "the bins' sampling noise subtracted (Kumar et al. 2019); RMS: the root of the mean square over "
+        "cells; the interval covers the true value"
     )
     if any("_released" in name for name in found):
         choices["rms_calibration_error_released"] = (
             "the most confident bin left out, as in the loop that the authors released"
         )
-    intervals = _intervals(found, settings)
+    intervals = bootstrap_intervals(found, settings.bootstrap, settings.seed)
     if intervals:
         choices["intervals"] = (
             f"95 % bootstrap over images, an image's copies together: {settings.bootstrap} replicates, seed "
-            f"{settings.seed}; calibration errors linearised"
+            f"{settings.seed}; exact binomial for scores that rest on fewer than {FEW_EVENTS} mistakes; "
+            "calibration errors linearised"
         )
     return Summary({name: headline.value for name, headline in found.items()}, intervals, choices)
 
@@ -139,7 +136,7 @@ def _estimated(
 ) -> Summary:
     """Scores under names of their own, with intervals for the value over all images."""
     choices["calibration"] = (
-        "not estimated: over few images a calibration error is larger than over all of them"
+        f"{_BIASED}, and the bias depends on the number of images: not estimated, but for the debiased errors"
     )
     choices["intervals"] = (
         "95 % for the score over all images: independent stratified samples of the cells, their variances "
@@ -173,8 +170,9 @@ def _corruptions(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
         choices[relative] = "left out: the clean images are not those of the corrupted cells"
         return found, choices
     weights = _normalised(spec, spec.baseline, spec.baseline.clean_error)
+    corrupted, clean = scores.mean(weights, "error"), scores.mean({CLEAN: sum(weights.values())}, "error")
     weights[CLEAN] = -sum(weights.values())
-    found[relative] = scores.mean(weights, "error")
+    found[relative] = replace(scores.mean(weights, "error"), terms=(corrupted, clean))
     choices[relative] = (
         f"degradation over clean, divided by {spec.baseline.name}'s (clean error {spec.baseline.clean_error})"
     )
@@ -234,17 +232,3 @@ def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]
         found[SELECTED + FLIP_MEAN] = scores.mean(equal, "flip_probability")
         choices[SELECTED + FLIP_MEAN] = f"mean over {', '.join(map(str, cells))} only"
     return found, choices
-
-
-def _intervals(found: Mapping[str, Headline], settings: EvaluationSettings) -> dict[str, tuple[float, float]]:
-    if settings.bootstrap == 0 or not found:
-        return {}
-    moved = deviations(list(found.values()), settings.bootstrap, settings.seed)
-    intervals = {}
-    for column, (name, headline) in enumerate(found.items()):
-        low, high = metrics.percentile_interval(moved[:, column])
-        floor = -np.inf if name in RELATIVE_KEYS.values() else 0.0
-        found_low, found_high = max(floor, headline.value + low), headline.value + high
-        room = unseen(headline) if found_low == found_high else 0.0
-        intervals[name] = (max(floor, found_low - room), min(headline.largest, found_high + room))
-    return intervals

@@ -39,6 +39,8 @@ from robustbench_lite.metrics.flips import (
 )
 from robustbench_lite.metrics.ranks import top5_distance, zipf_distance
 from robustbench_lite.metrics.sampling import (
+    difference_interval,
+    exact_share_interval,
     normal_interval,
     sampling_variance,
     share_interval,
@@ -54,7 +56,9 @@ __all__ = [
     "debiased_expected_calibration_estimate",
     "debiased_rms_calibration_error",
     "debiased_rms_calibration_estimate",
+    "difference_interval",
     "error_rate",
+    "exact_share_interval",
     "expected_calibration_error",
     "expected_calibration_influence",
     "flip_probability",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_lite.metrics import calibration, debiased_calibration
-from robustbench_lite.metrics.debiased_calibration import Estimate
+from robustbench_lite.metrics import calibration
+from robustbench_lite.metrics.calibration_parts import SignedGaps, SquaredGaps, signed_gaps, squared_gaps
 from robustbench_lite.metrics.inputs import FloatArray
 
 Columns = Mapping[str, np.ndarray[Any, Any]]
@@ -45,14 +45,14 @@ def expected_influence(columns: Columns) -> FloatArray:
     return calibration.expected_calibration_influence(*_predictions(columns))
 
 
-def debiased_rms(columns: Columns) -> Estimate:
-    """The debiased RMS calibration error with its interval."""
-    return debiased_calibration.debiased_rms_calibration_estimate(*_predictions(columns))
+def debiased_rms(columns: Columns) -> SquaredGaps:
+    """The parts of the debiased RMS calibration error."""
+    return squared_gaps(*_predictions(columns), bin_size=calibration.BIN_SIZE)
 
 
-def debiased_expected(columns: Columns) -> Estimate:
-    """The debiased expected calibration error with its interval."""
-    return debiased_calibration.debiased_expected_calibration_estimate(*_predictions(columns))
+def debiased_expected(columns: Columns) -> SignedGaps:
+    """The parts of the debiased expected calibration error."""
+    return signed_gaps(*_predictions(columns), bin_size=calibration.BIN_SIZE)
 
 
 def _predictions(columns: Columns) -> tuple[FloatArray, np.ndarray[Any, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
+from scipy.stats import beta
 
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.metrics.inputs import FloatArray
@@ -81,7 +82,7 @@ def normal_interval(value: float, variance: float, level: float = 0.95) -> tuple
     """
     if not variance >= 0 or not 0 < level < 1:
         raise InvalidInput(f"expected a variance from 0 and a level in (0, 1), got {variance} and {level}")
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(variance)
+    half = float(ndtri((1 + level) / 2)) * math.sqrt(variance)
     return value - half, value + half
 
 
@@ -111,8 +112,69 @@ def share_interval(
     share = min(max(share, 0.0), 1.0)
     spread = share * (1 - share)
     draws = fewest if variance <= 0 or spread <= 0 else spread / (variance / largest**2)
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = float(ndtri((1 + level) / 2))
     shrink = 1 / (1 + z**2 / draws)
     centre = (share + z**2 / (2 * draws)) * shrink
     half = z * math.sqrt(spread / draws + z**2 / (4 * draws**2)) * shrink
-    return max(0.0, centre - half) * largest, min(1.0, centre + half) * largest
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
+    return low * largest, high * largest
+
+
+def exact_share_interval(
+    value: float, draws: float, largest: float = 1.0, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the exact binomial interval for a mean of values in [0, largest].
+
+    Args:
+        value: the estimate.
+        draws: independent draws behind the estimate; it need not be a whole number.
+        largest: the greatest value possible, with 0 the least.
+        level: coverage, between 0 and 1.
+
+    Raises:
+        InvalidInput: a value outside [0, largest], or no draws.
+
+    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for an effective number of draws.
+    """
+    share = value / largest
+    if not -1e-9 <= share <= 1 + 1e-9 or not draws > 0:
+        raise InvalidInput(f"expected a value from 0 to {largest} and draws above 0, got {value} and {draws}")
+    share = min(max(share, 0.0), 1.0)
+    events, tail = share * draws, (1 - level) / 2
+    low = 0.0 if events == 0 else float(beta.ppf(tail, events, draws - events + 1))
+    high = 1.0 if share == 1 else float(beta.ppf(1 - tail, events + 1, draws - events))
+    return low * largest, high * largest
+
+
+def difference_interval(
+    first: float,
+    first_interval: tuple[float, float],
+    second: float,
+    second_interval: tuple[float, float],
+    correlation: float = 0.0,
+) -> tuple[float, float]:
+    """Return the interval of first - second from the intervals of the two.
+
+    The two intervals need not reach equally far to both sides.
+
+    Args:
+        first: an estimate.
+        first_interval: its interval.
+        second: another estimate.
+        second_interval: its interval, of the same level.
+        correlation: of the two estimates, from -1 to 1.
+
+    Raises:
+        InvalidInput: a correlation outside [-1, 1].
+
+    Source: Zou and Donner 2008, "Construction of confidence limits about effect measures", equations (7) and
+        (8).
+    """
+    if not -1 - 1e-9 <= correlation <= 1 + 1e-9:
+        raise InvalidInput(f"a correlation lies between -1 and 1, but is {correlation}")
+    down, up = first - first_interval[0], first_interval[1] - first
+    other_down, other_up = second - second_interval[0], second_interval[1] - second
+    low = math.sqrt(max(0.0, down**2 + other_up**2 - 2 * correlation * down * other_up))
+    high = math.sqrt(max(0.0, up**2 + other_down**2 - 2 * correlation * up * other_down))
+    return first - second - low, first - second + high

@@ -45,7 +45,7 @@ def check_score(name: str, score: Score) -> None:
     if callable(score.influence):
         _one_per_image(f"influence of the score {name!r}", score.influence, columns)
     if score.per_image is None:
-        function = score.estimate if score.value is None else score.value
+        function = score.parts if score.value is None else score.value
         value = _called(f"the score {name!r}", function, lambda: score.of_cell(columns), columns)
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise InvalidInput(f"expected the score {name!r} to be a finite number, got {value!r}")

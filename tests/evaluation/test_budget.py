@@ -13,7 +13,8 @@ from torch import nn
 import robustbench_lite as rb
 from robustbench_lite import metrics, reference
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.evaluation.influence import own_group, sampling_interval, weighted_mean
+from robustbench_lite.evaluation.influence import own_group, weighted_mean
+from robustbench_lite.evaluation.intervals import sampling_interval
 from robustbench_lite.evaluation.subset import read_at, sampled
 from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS
 from robustbench_lite.results import CellResult
@@ -91,7 +92,9 @@ def test_an_estimate_is_named_as_one_and_never_as_the_score(cifar_data: Path, mo
     assert set(results.summary) == set(results.intervals)
     assert all(name.startswith("estimated_") for name in results.summary)
     assert {"estimated_mean_error", "estimated_clean_error", "estimated_nll"} <= set(results.summary)
-    assert not any("calibration" in name for name in results.summary)
+    biased = [name for name in results.summary if "calibration" in name and "debiased" not in name]
+    assert biased == []
+    assert "estimated_debiased_rms_calibration_error" in results.summary
     assert "not estimated" in results.choices["calibration"]
     assert results.estimate is not None
     assert {key: results.estimate[key] for key in ("budget", "images", "of", "seed")} == {

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_lite.errors import InvalidInput
-from robustbench_lite.metrics import normal_interval, sampling_variance, share_interval, systematic_sample
+from robustbench_lite.metrics import (
+    difference_interval,
+    normal_interval,
+    sampling_variance,
+    share_interval,
+    systematic_sample,
+)
 
 
 def generator(seed=0):
@@ -120,3 +126,8 @@ def test_a_normal_interval_needs_a_variance_and_a_level(variance, level):
 def test_a_normal_interval_is_1_96_deviations_either_side():
     low, high = normal_interval(0.5, 0.01)
     assert (low, high) == pytest.approx((0.5 - 0.195996, 0.5 + 0.195996), abs=1e-6)
+
+
+def test_a_correlation_beyond_one_is_refused():
+    with pytest.raises(InvalidInput, match="a correlation lies between -1 and 1, but is 2"):
+        difference_interval(1, (0, 2), 1, (0, 2), 2)

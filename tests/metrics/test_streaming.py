@@ -43,7 +43,11 @@ def test_columns_give_the_scores_of_the_plain_functions(device):
         "rms_calibration_error_released": metrics.rms_calibration_error(
             confidences, correct, drop_last_bin=True
         ),
+        "debiased_rms_calibration_error": metrics.debiased_rms_calibration_error(confidences, correct),
         "expected_calibration_error": metrics.expected_calibration_error(confidences, correct),
+        "debiased_expected_calibration_error": metrics.debiased_expected_calibration_error(
+            confidences, correct
+        ),
         "brier_score": metrics.brier_score(probs, labels),
         "top_label_brier_score": metrics.top_label_brier_score(confidences, correct),
         "nll": float(functional.cross_entropy(logits.double(), labels)),

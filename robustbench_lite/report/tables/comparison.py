@@ -56,7 +56,7 @@ class Comparison:
         second: the name of run B's model.
         score: what the rows by name show: "error", "flip_probability", or with a baseline "CE" or "FR".
         by_name: corruptions or perturbations, whose p-values are Holm-adjusted together.
-        headlines: scores of the whole suite, each judged alone.
+        headlines: scores of the whole suite, whose p-values are Holm-adjusted together.
         notes: sentences about the intervals and their limits.
         title: the suite's title; its name where empty.
         shown: how the scores of a plugin are printed, by their names.
