@@ -15,28 +15,39 @@ from robustbench_lite.report.tables.table import Table
 
 
 @dataclass(frozen=True)
+class SectionTables:
+    """The tables of one suite.
+
+    Attributes:
+        results: the papers' table and the headline scores.
+        comparison: the comparison of two models, where there is one.
+        cells: a table of every cell for each model, folded away.
+    """
+
+    results: Report
+    comparison: Report | None
+    cells: Sequence[Table]
+
+
+@dataclass(frozen=True)
 class PageSection:
-    """What the page shows about one suite, from top to bottom.
+    """What the page shows about one suite.
 
     Attributes:
         name: the suite's name, which is the anchor of the section.
         title: the heading.
         findings: (model or pair of models, sentences).
         warnings: sentences about what is missing.
-        tables: the tables of the results.
+        tables: the tables.
         figures: the figures.
-        comparison: the tables of the comparison of two models.
-        cells: a table of every cell for each model, folded away.
     """
 
     name: str
     title: str
     findings: Sequence[tuple[str, str]]
     warnings: Sequence[str]
-    tables: Report
+    tables: SectionTables
     figures: Sequence[ReportFigure]
-    comparison: Report | None
-    cells: Sequence[Table]
 
 
 def html_page(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from robustbench_lite.report.content import Content, Section
 from robustbench_lite.report.figures.canvas import figure_bytes
 from robustbench_lite.report.figures.report_figures import fourier_figures, section_figures
-from robustbench_lite.report.figures.style import Look, ReportFigure, looks
+from robustbench_lite.report.figures.style import ReportFigure, looks
 from robustbench_lite.report.findings import findings
 from robustbench_lite.report.folder import replace_files
-from robustbench_lite.report.page import PageSection, html_page
+from robustbench_lite.report.page import PageSection, SectionTables, html_page
 from robustbench_lite.report.provenance import definitions, run_records
 from robustbench_lite.report.tables.paper_table import cell_table
 from robustbench_lite.report.tables.results_table import results_table
@@ -41,31 +41,25 @@ def write_content(
         DataError: the folder can't be written.
     """
     folder = Path(folder)
+    texts = [findings(section) for section in content.sections]
+    tables = [_section_tables(section, published) for section in content.sections]
     styles = looks(content.models)
-    sections = [_page_section(section, styles, published) for section in content.sections]
+    figures = [section_figures(section, styles) for section in content.sections]
     fourier = fourier_figures(content.fourier)
-    page = html_page(
-        title,
-        content.models,
-        sections,
-        fourier,
-        definitions(content.sections),
-        run_records(content.sections),
-    )
+    sections = [
+        PageSection(section.suite, section.title, text, section.notes, table, figure)
+        for section, text, table, figure in zip(content.sections, texts, tables, figures, strict=True)
+    ]
+    records = run_records(content.sections)
+    page = html_page(title, content.models, sections, fourier, definitions(content.sections), records)
     replace_files(folder, {PAGE: page.encode(), **_figure_files(sections, fourier), **_table_files(sections)})
     return folder / PAGE
 
 
-def _page_section(section: Section, styles: Mapping[str, Look], published: bool) -> PageSection:
-    """Return the findings, tables and figures of one suite."""
+def _section_tables(section: Section, published: bool) -> SectionTables:
     cells = section.results if section.kind == "corruption" else []
-    return PageSection(
-        name=section.suite,
-        title=section.title,
-        findings=findings(section),
-        warnings=section.notes,
-        tables=results_table(section.results, published=published),
-        figures=section_figures(section, styles),
+    return SectionTables(
+        results=results_table(section.results, published=published),
         comparison=None if section.comparison is None else section.comparison.report(),
         cells=[cell_table(results) for results in cells],
     )
@@ -81,8 +75,9 @@ def _figure_files(sections: Sequence[PageSection], fourier: Sequence[ReportFigur
 
 
 def _table_files(sections: Sequence[PageSection]) -> dict[str, bytes]:
-    tables = {section.name: section.tables for section in sections}
-    tables |= {f"{section.name}-comparison": section.comparison for section in sections if section.comparison}
+    tables = {section.name: section.tables.results for section in sections}
+    comparisons = {f"{section.name}-comparison": section.tables.comparison for section in sections}
+    tables |= {name: comparison for name, comparison in comparisons.items() if comparison is not None}
     return {
         f"tables/{name}.{ending}": (report.render(style) + "\n").encode()
         for name, report in tables.items()
