@@ -1,4 +1,4 @@
-"""`robust compare`: is one model's result better than another's?"""
+"""`robust compare`: whether one model's results are better than another's."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from robustbench_lite.commands._options import format_option
     show_default=True,
     help="Replicates of the bootstrap over images.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
+)
 @format_option
 def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: str) -> None:
-    """Compare run B with run A, both folders of `robust eval` on the same suite and images.
+    """Compare run B with run A, two folders of `robust eval` on the same suite and images.
 
-    For each corruption or perturbation and each headline score: the difference B - A, its 95 % interval,
-    paired image by image, and whether that is evidence that B is better or worse.
+    For each corruption or perturbation and each headline score, print the difference B - A, its 95 %
+    interval, paired image by image, and whether it is evidence that B is better or worse.
     """
     from robustbench_lite.commands._terminal import terminal_width
     from robustbench_lite.evaluation.compare import compare

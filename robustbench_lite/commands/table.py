@@ -1,4 +1,4 @@
-"""`robust table`: finished runs as a table, without a model, its data or torch."""
+"""`robust table`: finished runs as a table, without a model, images or torch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def table_command(runs: tuple[str, ...], reference: bool, style: str) -> None:
     from robustbench_lite.commands._terminal import terminal_width
     from robustbench_lite.report import results_table
 
-    found = [_row(*titled(run)) for run in runs]
-    click.echo(results_table(found, published=reference).render(style, terminal_width()))
+    rows = [_row(*titled(run)) for run in runs]
+    click.echo(results_table(rows, published=reference).render(style, terminal_width()))
 
 
 def _row(title: str | None, run: str) -> Results:
-    """A run, or the mean of several, under its title."""
+    """Return a run, or the mean of several, under its title."""
     from robustbench_lite.report import over_trainings
     from robustbench_lite.results import Results
 

@@ -74,8 +74,8 @@ def example_images(
     rows = []
     for row, image in enumerate(shown):
         predictions = {
-            model: tuple(_answer(kept[cell], int(image), names) for cell in cells)
-            for model, kept in answers.items()
+            model: tuple(_answer(columns[cell], int(image), names) for cell in cells)
+            for model, columns in answers.items()
         }
         truth = _name(names, int(labels[image]))
         rows.append(ExampleRow(truth, tuple(pixels[cell][row] for cell in cells), predictions))

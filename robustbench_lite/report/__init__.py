@@ -1,4 +1,4 @@
-"""Results drawn as the papers' tables, from records alone: no torch, no GPU."""
+"""Tables, figures and reports, drawn from the records of evaluations. No torch, no GPU."""
 
 from __future__ import annotations
 

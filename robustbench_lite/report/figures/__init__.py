@@ -1,1 +1,1 @@
-"""The figures of a report, each in a file of its own; `style`, `canvas` and `legend` hold what they share."""
+"""The figures of a report, one file for each; `style`, `canvas`, `legend` and `text` are shared by all."""

@@ -13,11 +13,11 @@ def contact_sheet(clean: Picture, rows: Mapping[str, Sequence[Picture]]) -> Imag
     """Draw an image and its corruptions as a grid: a row for each corruption, a column for each severity.
 
     Args:
-        clean: uint8 (H, W, 3), shown first in each row.
+        clean: uint8 (H, W, 3), the first image of each row.
         rows: corruption -> its images in the order of severity, each uint8 (H, W, 3).
 
     Returns:
-        An RGB picture; small images are enlarged by a whole factor, without smoothing.
+        An RGB picture. Small images are enlarged by a whole factor, without smoothing.
     """
     severities = max(len(images) for images in rows.values())
     titles = ["clean", *(f"severity {severity}" for severity in range(1, severities + 1))]

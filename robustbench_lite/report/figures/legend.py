@@ -16,7 +16,7 @@ LETTERS: Final = 6.5
 """Points of a legend's letters."""
 
 TITLE_LINE: Final = 0.125
-"""Inches that a further line of a title takes."""
+"""Inches that each further line of a title takes."""
 
 _LINE: Final = 0.14
 _SAMPLE: Final = 0.32
@@ -25,12 +25,12 @@ _MARGIN: Final = 0.04
 
 
 def legend_height(models: Mapping[str, Look], width: float) -> float:
-    """Inches that the legend of these models needs at the top of a figure of this width."""
+    """Return the inches that the legend of these models needs at the top of a figure of this width."""
     return _LINE * -(-len(models) // _columns(models, width)) + 2 * _MARGIN
 
 
 def legend_above(figure: Figure, models: Mapping[str, Look]) -> None:
-    """The models' names with their lines, in rows at the top of a figure."""
+    """Draw the models' names with their lines, in rows at the top of a figure."""
     from matplotlib.lines import Line2D
 
     width = float(figure.get_figwidth())

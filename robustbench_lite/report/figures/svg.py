@@ -1,4 +1,4 @@
-"""Figures as SVG inside a page: their inks become CSS variables, their letters the page's own."""
+"""Figures as SVG inside a page: CSS variables replace their colours, the page's font replaces theirs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _VARIABLES: Final = {
     WRONG: "wrong",
     **{colour.lower(): f"model-{place}" for place, colour in enumerate(LINES) if colour.lower() != INK},
 }
-"""Colour in a drawing -> CSS variable of the page."""
+"""Colour in a figure -> CSS variable of the page."""
 
 
 def inline_svg(figure: Figure, name: str, title: str) -> str:
-    """Return a figure as an <svg> element to be put into a page.
+    """Return a figure as an <svg> element of a page.
 
     Args:
-        figure: drawn with the inks of `plot_style`.
-        name: unique in the page; what the drawing refers to within itself is named after it.
-        title: what the drawing shows, for those who can't see it.
+        figure: drawn with the colours of `style`.
+        name: unique in the page; the ids inside the figure are made from it.
+        title: a description of the figure, for readers who can't see it.
     """
     import matplotlib
 
@@ -44,18 +44,18 @@ def inline_svg(figure: Figure, name: str, title: str) -> str:
     text = _without_idle_ids(text)
     text = re.sub(
         r"#[0-9a-f]{6}\b",
-        lambda found: f"var(--{_VARIABLES[found[0]]})" if found[0] in _VARIABLES else found[0],
+        lambda match: f"var(--{_VARIABLES[match[0]]})" if match[0] in _VARIABLES else match[0],
         text,
     )
-    # Letters take the page's font, at the size that the drawing gives them.
+    # The text takes the page's font at the size that the figure gives it.
     text = re.sub(r"font: ([^;\"]*?)([\d.]+px)[^;\"]*", r"font-size: \2", text)
     box = re.search(r'viewBox="([^"]*)"', text)
-    said = f'role="img" aria-label="{html.escape(title)}"'
-    start = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {said}'
+    label = f'role="img" aria-label="{html.escape(title)}"'
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {label}'
     return f'{start} viewBox="{box[1] if box else ""}">' + text[text.index(">") + 1 :].strip()
 
 
 def _without_idle_ids(text: str) -> str:
-    """Drop the names that nothing refers to: they are the same in every drawing."""
+    """Remove the ids that nothing refers to: they are the same in every figure."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
-    return re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    return re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", text)

@@ -1,4 +1,4 @@
-"""What a Fourier sweep found, as plain arrays, and its files."""
+"""The result of a Fourier sweep as plain arrays, and its files."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ METRICS: Final[Mapping[str, str]] = {
     "flip": "Changed predictions",
     "confidence": "Loss of confidence",
 }
-"""Metric -> what a figure calls it.
+"""Metric -> its name in a figure.
 
-error: share of images whose prediction is not the label. flip: share whose prediction is not that on the
-unperturbed image. confidence: mean fall of the probability of the class predicted on the unperturbed image.
+error: the share of images whose prediction is not the label. flip: the share of images whose prediction
+differs from that on the unperturbed image. confidence: the mean fall of the probability of the class that was
+predicted on the unperturbed image.
 """
 
 
 @dataclass(frozen=True)
 class RadialProfile:
-    """The map averaged over rings of equal spatial frequency, with bootstrap bands over images.
+    """The mean of the map over rings of equal spatial frequency, with bootstrap bands over images.
 
     Attributes:
-        radius: cycles over the image's shorter side, one for each ring; ring r holds [r - 1/2, r + 1/2).
-        value: mean over the ring's cells.
+        radius: of each ring, in cycles over the image's shorter side; ring r holds [r - 1/2, r + 1/2).
+        value: mean over the cells of the ring.
         low: lower end of the 95 % interval; NaN without a bootstrap.
         high: upper end.
     """
@@ -62,15 +63,15 @@ class FourierMap:
     """The Fourier sensitivity of one model: a metric for each frequency of the perturbation.
 
     Attributes:
-        values: (rows, columns), fractions; zero frequency at [rows // 2, columns // 2], the row r is the
-            vertical frequency r - rows // 2, the column likewise the horizontal one.
+        values: (rows, columns), fractions; zero frequency at [rows // 2, columns // 2]. Row r has the
+            vertical frequency r - rows // 2, column c the horizontal frequency c - columns // 2.
         baseline: the same metric on the unperturbed images; 0 for "flip" and "confidence".
         metric: one of METRICS.
         norm: l2 norm of the perturbation of each channel.
-        n: images.
+        n: number of images.
         image_size: (height, width) in pixels.
         profile: the map against the radius.
-        settings: everything else that decides the numbers, for the record.
+        settings: everything else that the numbers depend on, for the record.
         examples: perturbed images for the figure.
     """
 
@@ -86,16 +87,16 @@ class FourierMap:
 
     @property
     def vertical(self) -> tuple[int, ...]:
-        """Vertical frequency of each row, cycles over the height."""
+        """The vertical frequency of each row, in cycles over the height."""
         return _frequencies(self.values.shape[0])
 
     @property
     def horizontal(self) -> tuple[int, ...]:
-        """Horizontal frequency of each column, cycles over the width."""
+        """The horizontal frequency of each column, in cycles over the width."""
         return _frequencies(self.values.shape[1])
 
     def to_json(self) -> str:
-        """Settings, baseline and profile; the values are in the other files."""
+        """Return settings, baseline and profile as JSON; the values are in the other files."""
         record = {
             "metric": self.metric,
             "norm": self.norm,
@@ -114,7 +115,7 @@ class FourierMap:
         return json.dumps(record, indent=2) + "\n"
 
     def to_csv(self) -> str:
-        """One row a cell: vertical and horizontal frequency, radius, value."""
+        """Return one CSV row for each cell: vertical and horizontal frequency, radius, value."""
         radii = cell_radii(self.image_size, self.values.shape)
         rows = (
             (i, j, f"{radii[row, column]:.4f}", repr(float(self.values[row, column])))
@@ -124,7 +125,7 @@ class FourierMap:
         return _csv(("vertical", "horizontal", "radius", self.metric), rows)
 
     def save(self, folder: str | Path) -> None:
-        """Write heatmap.npy, heatmap.csv, heatmap.json and examples.npz, each in one step.
+        """Write heatmap.npy, heatmap.csv, heatmap.json and examples.npz, each of them atomically.
 
         Raises:
             DataError: the folder can't be written.
@@ -141,7 +142,7 @@ class FourierMap:
 
     @classmethod
     def load(cls, folder: str | Path) -> FourierMap:
-        """Read what `save` wrote; without examples.npz there are no examples.
+        """Read the files of `save`; without examples.npz there are no examples.
 
         Raises:
             DataError: files are missing or damaged.
@@ -173,16 +174,16 @@ class FourierMap:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """How the change that a corruption makes is spread over frequencies.
+    """The change that a corruption makes, by frequency.
 
     Attributes:
-        name: of the corruption.
+        name: the corruption.
         severity: 1 to 5.
         power: (rows, columns), mean of |F|^2 over images and channels, centred like a heatmap; F is the
             orthonormal transform of corrupted - clean, both in [0, 1].
         amplitude: (rows, columns), mean of |F|.
-        n: images.
-        total: sum of the power over all frequencies, also those outside a window.
+        n: number of images.
+        total: sum of the power over all frequencies, including those outside a window.
     """
 
     name: str
@@ -194,7 +195,7 @@ class Spectrum:
 
 
 def spectra_csv(spectra: Sequence[Spectrum]) -> str:
-    """One row a corruption and cell: frequencies, power, amplitude."""
+    """Return one CSV row for each corruption and cell: frequencies, power, amplitude."""
     rows = (
         (
             one.name,
@@ -212,7 +213,7 @@ def spectra_csv(spectra: Sequence[Spectrum]) -> str:
 
 
 def cell_radii(image_size: tuple[int, int], map_size: tuple[int, ...]) -> Floats:
-    """Spatial frequency of each cell of a map in cycles over the image's shorter side."""
+    """Return the spatial frequency of each cell of a map, in cycles over the image's shorter side."""
     short = min(image_size)
     down = np.array(_frequencies(map_size[0])) * (short / image_size[0])
     across = np.array(_frequencies(map_size[1])) * (short / image_size[1])
@@ -221,7 +222,7 @@ def cell_radii(image_size: tuple[int, int], map_size: tuple[int, ...]) -> Floats
 
 
 def npy_bytes(values: Floats) -> bytes:
-    """An array as an .npy file."""
+    """Return an array as the bytes of an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values)
     return buffer.getvalue()

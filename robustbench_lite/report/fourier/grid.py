@@ -1,4 +1,4 @@
-"""Panels of one size in rows of about equal length, with the frequencies told at the rim alone."""
+"""Panels of one size in rows of about equal length; only the outer panels have frequency labels."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ GAP: Final = 0.08
 
 
 def columns_of(count: int, most: int) -> int:
-    """Panels a row, at most so many, in as few rows as that takes: six are 3 + 3, not 5 + 1."""
+    """Return the panels of a row: at most `most`, in as few rows as possible; six are 3 + 3, not 5 + 1."""
     return math.ceil(count / math.ceil(count / most))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where panels are in a figure; lengths in inches.
+    """The places of panels in a figure; lengths in inches.
 
     Attributes:
-        count: panels.
-        columns: panels a row.
-        shape: cells of a panel, down and across.
+        count: number of panels.
+        columns: panels in a row.
+        shape: (rows, columns) of cells of a panel.
         width: of the figure.
-        left: room beside the panels.
-        right: room on the other side.
-        below: room under them.
-        title: room above each row.
+        left: room to the left of the panels.
+        right: room to the right of the panels.
+        below: room below the panels.
+        title: room above each row of panels.
     """
 
     count: int
@@ -64,7 +64,7 @@ class Grid:
         return self.below + self.rows * (self.tall + self.title) + (self.rows - 1) * GAP
 
     def at(self, figure: Figure, left: float, bottom: float, wide: float, tall: float) -> Axes:
-        """Axes in a place of the figure."""
+        """Add axes to the figure; lengths in inches."""
         return figure.add_axes(
             (left / self.width, bottom / self.height, wide / self.width, tall / self.height)
         )
@@ -75,11 +75,11 @@ class Grid:
         return self.height - (row + 1) * (self.title + self.tall) - row * GAP
 
     def axes(self, figure: Figure, ticks: Literal["left", "right"]) -> list[Axes]:
-        """Axes of the panels, row by row; sets the figure's height.
+        """Add the axes of the panels, row by row, and set the figure's height.
 
         Args:
-            figure: as wide as the grid says.
-            ticks: side on which a row's vertical frequencies are told.
+            figure: as wide as the grid.
+            ticks: the side of a row that has the labels of the vertical frequencies.
         """
         figure.set_figheight(self.height)
         panels = []
@@ -99,7 +99,7 @@ class Grid:
         return panels
 
     def label(self, figure: Figure, vertical_at: float) -> None:
-        """One label for all horizontal axes and, centred at this place, one for all vertical ones."""
+        """Write one label for all horizontal axes and, at `vertical_at`, one for all vertical axes."""
         across = (self.left + self.width - self.right) / 2 / self.width
         figure.text(
             across, (self.below - 0.29) / self.height, "horizontal (cycles/image)", ha="center", va="bottom"
@@ -115,6 +115,6 @@ class Grid:
         )
 
     def bar(self, figure: Figure, from_right: float) -> Axes:
-        """Axes of a colour bar as high as all panels, its left edge so far from the figure's right one."""
+        """Add the axes of a colour bar, as high as all panels, `from_right` from the right edge."""
         tall = self.height - self.below - self.title
         return self.at(figure, self.width - from_right, self.below, 0.09, tall)

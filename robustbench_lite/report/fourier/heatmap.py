@@ -1,4 +1,4 @@
-"""Heatmaps of Fourier sensitivity, several on one colour scale, with perturbed images that point to cells."""
+"""Heatmaps of Fourier sensitivity on one colour scale, with perturbed images that point to their cells."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST: Final = 4
-"""Maps a row."""
+"""Maps in a row."""
 
 _WIDE: Final = 2
-"""Inches from which a map has room for several frequencies on either side of zero."""
+"""Inches; a wider map has room for several frequencies on either side of zero."""
 
 
 def plot_fourier_heatmap(
@@ -43,13 +43,13 @@ def plot_fourier_heatmap(
     examples: bool = True,
     note: bool = True,
 ) -> Figure:
-    """Heatmaps, four a row at most, on one colour scale, beside perturbed images that point to their cells.
+    """Draw heatmaps on one colour scale, up to four in a row, with perturbed images beside their cells.
 
     Args:
         maps: one map, or several by their titles, all of one metric, norm and map size.
         vmax: top of the colour scale, a fraction; by default the largest value, rounded up to 5 %.
         examples: draw the first map's perturbed images.
-        note: write below how the figure is read, with norm and number of images.
+        note: write below how to read the figure, with norm and number of images.
 
     Raises:
         InvalidInput: no map, or maps that can't share a scale.
@@ -86,7 +86,7 @@ def plot_fourier_heatmap(
 
 
 def checked_maps(maps: FourierMap | Mapping[str, FourierMap]) -> dict[str, FourierMap]:
-    """The maps by title; a single one has none.
+    """Return the maps by title; a single map has no title.
 
     Raises:
         InvalidInput: no map, or maps that can't share a scale.
@@ -104,7 +104,7 @@ def checked_maps(maps: FourierMap | Mapping[str, FourierMap]) -> dict[str, Fouri
 
 
 def _grid(panels: Mapping[str, FourierMap], width: float, *, examples: bool, note: str) -> Grid:
-    """Places of the maps, beside the examples and above the note."""
+    """Return the places of the maps, beside the examples and above the note."""
     rows, columns = next(iter(panels.values())).values.shape
     below = 0.32 + note_height(note)
     grid = Grid(
@@ -126,7 +126,7 @@ def _titles(panels: Mapping[str, FourierMap], side: float) -> list[str]:
 
 
 def _pictures(figure: Figure, grid: Grid, count: int) -> list[Axes]:
-    """Axes of the example images, beside the first row alone, so that no line crosses another map."""
+    """Add the axes of the example images beside the first row, so that no line crosses another map."""
     if not count:
         return []
     each = min(0.7, (grid.tall - GAP * (count - 1)) / count)
@@ -136,7 +136,7 @@ def _pictures(figure: Figure, grid: Grid, count: int) -> list[Axes]:
 
 
 def _draw_example(figure: Figure, axis: Axes, onto: Axes, example: PerturbedImage) -> None:
-    """A perturbed image, with a line from its right edge to its cell."""
+    """Draw a perturbed image, with a line from its right edge to its cell."""
     from matplotlib.patches import ConnectionPatch
 
     axis.imshow(example.pixels, interpolation="nearest")

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROOM_BELOW: Final = 0.02
-"""Share of the axis under the lowest value, so that a line at 0 lies above the axis."""
+"""Share of the axis below the lowest value, so that a line at 0 is visible above the axis."""
 
 
 def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bool = True) -> Figure:
-    """The metric against spatial frequency, with 95 % bootstrap bands; dotted lines are the clean errors.
+    """Draw the metric against spatial frequency with 95 % bootstrap bands; dotted lines are clean errors.
 
     Args:
         maps: one map, or several by their titles, all of one metric, norm and map size.
-        note: write below how the figure is read.
+        note: write below how to read the figure.
 
     Raises:
         InvalidInput: no map, or maps that can't share an axis.
@@ -73,7 +73,7 @@ def plot_radial_profile(maps: FourierMap | Mapping[str, FourierMap], *, note: bo
 
 
 def _mark_corners(axis: Axes, one: FourierMap) -> None:
-    """Shade the rings that reach beyond the map's edges and so are its corners alone."""
+    """Shade the rings beyond the map's edges: they hold its corners only."""
     edge, last = min(one.values.shape) / 2, one.profile.radius[-1]
     if last > edge:
         axis.axvspan(edge, last, color="0.5", alpha=0.12, linewidth=0)

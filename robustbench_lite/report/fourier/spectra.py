@@ -1,4 +1,4 @@
-"""Where in frequency corruptions change an image."""
+"""The frequencies at which corruptions change an image."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ DECADES: Final = 4
 """Orders of magnitude of the colour scale."""
 
 _MOST: Final = 5
-"""Panels a row."""
+"""Panels in a row."""
 
 
 def plot_spectra(spectra: Sequence[Spectrum], *, note: bool = True) -> Figure:
-    """How each corruption's change is spread over frequencies: its power spectrum, on one logarithmic scale.
+    """Draw the power spectrum of each corruption's change on one logarithmic scale.
 
-    Each panel is divided by the change's whole power, also that outside a window, so that panels compare
-    where the power lies and not how much it is.
+    Each panel is divided by the whole power of the change, including that outside a window: panels compare
+    where the power lies, not how much it is.
 
     Raises:
         InvalidInput: no spectrum.

@@ -1,1 +1,1 @@
-"""Results as tables: what the rows hold, how the columns are laid out, the notes below, and drawing them."""
+"""Results as tables. The path is: rows, layout, tables, notes; `results_table` walks it, `render` prints."""

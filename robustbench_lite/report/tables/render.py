@@ -1,4 +1,4 @@
-"""Drawing tables: plain text, Markdown, LaTeX (booktabs), CSV and JSON."""
+"""Tables as plain text, Markdown, LaTeX (booktabs), CSV and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robustbench_lite.report.tables.table import Column, Row, Table, Value, grou
 _NOTE_WIDTH: Final = 110
 _LEAST_FOOTNOTE: Final = 60
 _MARKS: Final = ("†", "‡", "≈", "*")
-"""What opens a note that explains a mark in the table."""
+"""A note that begins with one of these explains a mark in the table."""
 
 _LATEX_SPECIAL: Final = str.maketrans(
     {
@@ -44,17 +44,17 @@ _LATEX_SPECIAL: Final = str.maketrans(
 
 
 def render(tables: Sequence[Table], style: str, width: int | None = None) -> str:
-    """Draw tables one below the other.
+    """Return tables one below the other.
 
-    Text, Markdown and LaTeX print rounded values and notes. CSV and JSON hold every digit, fractions instead
-    of percentages, and interval ends in columns `KEY_low` and `KEY_high`, standard deviations in `KEY_sd`; a
-    model's rows in several tables become one, and tables of anything else than models are left out. In
-    Markdown and LaTeX the lowest number of a column is bold.
+    Text, Markdown and LaTeX print rounded values and notes; in Markdown and LaTeX the lowest number of a
+    column is bold. CSV and JSON hold every digit, and fractions instead of percentages. The ends of an
+    interval are in the columns `KEY_low` and `KEY_high`, a standard deviation is in `KEY_sd`. A model's rows
+    in several tables become one row; tables whose rows are not models are left out.
 
     Args:
-        tables: tables over the same rows where there are several.
+        tables: several tables have the same rows.
         style: "text", "markdown", "latex", "csv" or "json".
-        width: letters a line of text may have; a wider table is cut between its groups of columns into
+        width: letters that a line of text may have. A wider table is cut between its groups of columns into
             blocks, which repeat the labels. None never cuts.
 
     Raises:
@@ -94,7 +94,7 @@ def _text_block(table: Table, lines: Sequence[Sequence[str]], chosen: Sequence[i
 
 
 def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
-    """Letters of each column; the last of a group takes what its heading needs beyond them."""
+    """Return the width of each column in letters; the last of a group is wider where the heading needs it."""
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     start = 0
     for heading, size in groups(columns):
@@ -105,7 +105,7 @@ def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[i
 
 
 def _blocks(table: Table, lines: Sequence[Sequence[str]], width: int | None) -> list[list[int]]:
-    """Columns of each block: as few blocks as fit the width, then as even as they come."""
+    """Return the columns of each block: as few blocks as the width allows, about equally wide."""
     whole = list(range(len(table.shown)))
     if width is None or _total(table, lines, whole) <= width:
         return [whole]
@@ -116,7 +116,7 @@ def _blocks(table: Table, lines: Sequence[Sequence[str]], width: int | None) -> 
 
 
 def _filled(table: Table, lines: Sequence[Sequence[str]], width: int) -> list[list[int]]:
-    """Fill block after block with what stays together; each begins with the label."""
+    """Fill block after block with columns that stay together; each block begins with the label."""
     blocks: list[list[int]] = [[0]]
     for unit in _units(table, lines, width):
         if len(blocks[-1]) > 1 and _total(table, lines, [*blocks[-1], *unit]) > width:
@@ -126,7 +126,7 @@ def _filled(table: Table, lines: Sequence[Sequence[str]], width: int) -> list[li
 
 
 def _units(table: Table, lines: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:
-    """Columns that stay together: those of a heading, where they fit beside the label."""
+    """Yield columns that stay together: those of one heading, where they fit beside the label."""
     start = 0
     for heading, size in groups(table.shown):
         group = list(range(max(start, 1), start + size))
@@ -138,7 +138,7 @@ def _units(table: Table, lines: Sequence[Sequence[str]], width: int) -> Iterator
 
 
 def _total(table: Table, lines: Sequence[Sequence[str]], chosen: Sequence[int]) -> int:
-    """Letters of a line with these columns."""
+    """Return the letters of a line with these columns."""
     columns = [table.shown[index] for index in chosen]
     widths = _widths(columns, [[line[index] for index in chosen] for line in lines])
     bars = len(groups(columns)) - 1
@@ -181,7 +181,7 @@ def _markdown(table: Table) -> str:
 
 
 def _bold(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
-    """Printed cells, escaped, the best of each column in bold."""
+    """Return the printed cells, escaped, the best of each column in bold."""
     return [
         [bold.format(escape(cell)) if best else escape(cell) for cell, best in zip(line, marks, strict=True)]
         for line, marks in zip(table.lines(), table.best(), strict=True)
@@ -189,7 +189,7 @@ def _bold(table: Table, escape: Callable[[str], str], bold: str) -> list[list[st
 
 
 def _firsts(columns: Sequence[Column]) -> list[bool]:
-    """Which columns open a group that has a heading."""
+    """Return which columns are the first of a group with a heading."""
     previous = ["", *(column.group for column in columns[:-1])]
     return [column.group not in ("", before) for column, before in zip(columns, previous, strict=True)]
 
@@ -218,7 +218,7 @@ def _latex(table: Table) -> str:
 
 
 def _latex_footnotes(table: Table) -> list[str]:
-    """Below the last rule, what the marks in the table mean, in lines about as wide as the table."""
+    """Return the lines below the last rule: the meaning of the marks, about as wide as the table."""
     columns = table.shown
     widths = _widths(columns, [[column.title for column in columns], *table.lines()])
     wide = max(_LEAST_FOOTNOTE, sum(widths) + 2 * len(widths))
@@ -231,7 +231,7 @@ def _latex_footnotes(table: Table) -> list[str]:
 
 
 def _latex_groups(spans: Sequence[tuple[str, int]]) -> list[str]:
-    """The line of group headings and the rules below them; nothing where there are no groups."""
+    """Return the line of group headings and the rules below them; nothing without groups."""
     cells, rules, start = [], [], 1
     for heading, size in spans:
         if heading:
@@ -265,7 +265,7 @@ def _json(tables: Sequence[Table]) -> str:
 
 
 def _records(tables: Sequence[Table]) -> list[dict[str, Value]]:
-    """Flat rows: a label's row in a later table continues its row in the first."""
+    """Return flat rows; the row of a label in a later table continues its row in the first table."""
     label = tables[0].columns[0].key
     records: list[dict[str, Value]] = []
     for table in tables:
@@ -289,8 +289,8 @@ def _record(table: Table, row: Row) -> dict[str, Value]:
         record[column.key] = row.values.get(column.key)
         if column.key in row.intervals:
             low, high = row.intervals[column.key]
-            found = {"sd": (high - low) / 2} if row.spread else {"low": low, "high": high}
-            record |= {f"{column.key}_{name}": value for name, value in found.items()}
+            ends = {"sd": (high - low) / 2} if row.spread else {"low": low, "high": high}
+            record |= {f"{column.key}_{name}": value for name, value in ends.items()}
     return record
 
 

@@ -26,9 +26,9 @@ class Column:
         digits: decimals that are printed.
         percent: print a fraction as a percentage.
         interval: print the value's interval behind it.
-        hidden: left to CSV and JSON.
-        signed: print the sign of positive numbers too.
-        least: print what is smaller than this as "<" and this.
+        hidden: only CSV and JSON show the column.
+        signed: print the sign of positive numbers, too.
+        least: a smaller number is printed as "<" and this one.
     """
 
     key: str
@@ -44,10 +44,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Values by column key, the intervals of those that have one, and a mark printed behind the label.
+    """One row.
 
-    A row that is not ranked is never the best of a column. Where `spread`, an interval is as long to both
-    sides, and "±" and its half are printed.
+    Attributes:
+        values: column key -> value.
+        intervals: column key -> (low, high), for values that have one.
+        mark: printed behind the label.
+        ranked: whether the row can be the best of a column.
+        spread: whether intervals are symmetric, so that "±" and half of their length are printed.
     """
 
     values: Mapping[str, Value]
@@ -62,11 +66,11 @@ class Table:
     """A table; numbers are rounded only where it is drawn.
 
     Attributes:
-        title: one line above it.
+        title: the line above the table.
         columns: the first is the label of a row.
         rows: in order.
-        notes: sentences below it: definitions, baseline, what is missing.
-        ranked: the rows compete, so that the lowest number of a column is the best.
+        notes: sentences below the table.
+        ranked: whether the rows compete, so that the lowest number of a column is the best.
     """
 
     title: str
@@ -98,7 +102,7 @@ class Table:
         return lines
 
     def best(self) -> list[list[bool]]:
-        """Which cells print the lowest number of their column, where two rows or more have one."""
+        """Which cells print the lowest number of their column, if two rows or more have a number."""
         marks = [[False] * len(self.shown) for _ in self.rows]
         for index, column in enumerate(self.shown if self.ranked else ()):
             numbers = [row.values.get(column.key) if row.ranked else None for row in self.rows]
@@ -113,7 +117,7 @@ class Table:
 
 
 def printed(column: Column, row: Row) -> str:
-    """The text of a cell, rounded; an estimate stands, marked, in the place of the number it estimates."""
+    """Return the text of a cell, rounded; an estimate, with a mark, takes the place of a missing number."""
     key = column.key
     mark = ""
     if row.values.get(key) is None and row.values.get(ESTIMATED + key) is not None:
@@ -139,12 +143,12 @@ def _number(column: Column, value: float) -> str:
 
 
 def is_text(column: Column, rows: Sequence[Row]) -> bool:
-    """Whether a column holds words, which are aligned to the left."""
+    """Return whether a column holds words, which are aligned to the left."""
     return any(isinstance(row.values.get(column.key), str) for row in rows)
 
 
 def groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    """Group headings in order, with the number of columns below each."""
+    """Return the group headings in order, each with its number of columns."""
     spans: list[tuple[str, int]] = []
     for column in columns:
         if spans and spans[-1][0] == column.group:

@@ -1,4 +1,4 @@
-"""Several trainings of one method as one row: the mean of their results and how far they spread."""
+"""Several trainings of one method as one row: the mean and the standard deviation of their results."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from robustbench_lite.results import CellResult, Results
 
 
 def over_trainings(title: str, runs: Sequence[Results]) -> Results:
-    """The mean over runs of one suite that differ in the training alone.
+    """Return the mean over runs on one suite that differ in the training alone.
 
-    Every score of every cell is averaged, and so is every headline score. `intervals` holds one sample
-    standard deviation (n - 1) to both sides of the mean, `provenance["trainings"]` the number of runs.
+    Every score of every cell and every headline score is averaged. `intervals` holds one sample standard
+    deviation (n - 1) to both sides of the mean; `provenance["trainings"]` holds the number of runs.
 
     Args:
-        title: what the row is called.
-        runs: two at least.
+        title: the name of the row.
+        runs: two or more.
 
     Raises:
-        InvalidInput: fewer than two, or runs that differ in suite, protocol, images or cells, are not
-            finished, or are of one and the same model.
+        InvalidInput: fewer than two runs, or runs that differ in suite, protocol, images or cells, are not
+            finished, or are of the same model file.
     """
     if len(runs) < 2:
         raise InvalidInput(f"{title}: a mean over trainings needs two runs at least, got {len(runs)}")
@@ -35,9 +35,9 @@ def over_trainings(title: str, runs: Sequence[Results]) -> Results:
     if len({model for model in models if model is not None}) < sum(model is not None for model in models):
         raise InvalidInput(f"{title}: two of its runs are of the same model file, not of two trainings")
     values = {name: [run.summary[name] for run in runs] for name in first.summary}
-    means = {name: statistics.fmean(found) for name, found in values.items()}
-    spread = {name: statistics.stdev(found) for name, found in values.items()}
-    warned = dict.fromkeys(text for run in runs for text in run.provenance.get("warnings", ()))
+    means = {name: statistics.fmean(column) for name, column in values.items()}
+    spread = {name: statistics.stdev(column) for name, column in values.items()}
+    warnings = dict.fromkeys(text for run in runs for text in run.provenance.get("warnings", ()))
     return replace(
         first,
         cells=tuple(_mean(cells) for cells in zip(*(run.cells for run in runs), strict=True)),
@@ -47,7 +47,7 @@ def over_trainings(title: str, runs: Sequence[Results]) -> Results:
             **first.provenance,
             "model": {"name": title},
             "trainings": len(runs),
-            "warnings": list(warned),
+            "warnings": list(warnings),
         },
     )
 
@@ -64,12 +64,12 @@ _WHAT = (
 
 
 def _same_in_all(run: Results) -> tuple[object, ...]:
-    """What runs of one method have in common, in the order of `_WHAT`."""
+    """Return what the runs of one method must share, in the order of `_WHAT`."""
     data, clean = (run.provenance.get(key) or {} for key in ("data", "clean_data"))
     cells = [(cell.name, cell.severity, cell.n) for cell in run.cells]
     measured = (run.complete, sorted(run.summary), run.estimate)
     fingerprints = data.get("fingerprint"), clean.get("fingerprint")
-    # How intervals were made does not matter: the mean has others.
+    # The mean has intervals of its own, so that those of the runs may differ.
     choices = {name: text for name, text in run.choices.items() if name != "intervals"}
     spec = (run.suite, run.spec.test, run.spec.validation, run.spec.severities, run.spec.baseline)
     return spec, run.protocol, measured, choices, cells, *fingerprints
