@@ -18,7 +18,7 @@ from robustbench_lite.report.figures.report_figures import section_figures
 from robustbench_lite.report.figures.style import looks
 from robustbench_lite.report.provenance import definitions
 from robustbench_lite.report.tables.comparison import Comparison, ScoreDifference
-from robustbench_lite.report.write_report import write_report
+from robustbench_lite.report.write_report import write_content
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.scores import Presentation
 from robustbench_lite.suite_spec import Baseline, SuiteSpec
@@ -144,7 +144,7 @@ def test_a_report_of_a_users_own_suite_has_its_figures_and_its_names(spec: Suite
     runs = tuple(ModelRun(name, run(spec).renamed(name), {1: curve}) for name in ("one", "two"))
     rows = tuple(ScoreDifference(name, 0.3, 0.2, -0.15, -0.05, 0.01) for name in spec.test)
     comparison = Comparison(spec.name, "one", "two", spec.cell_score, rows, (), (), spec.title)
-    page = write_report(Content((Section(spec.name, runs, comparison),)), tmp_path).read_text()
+    page = write_content(Content((Section(spec.name, runs, comparison),)), tmp_path).read_text()
     assert f"<h2>{spec.title}</h2>" in page
     assert all(spec.heading(name) in page for name in spec.test)
     assert f"Of 2 {spec.kind}s better on 2" in page
@@ -183,6 +183,6 @@ def test_definitions_that_differ_between_suites_are_all_shown() -> None:
 
 def test_names_of_suites_are_text_not_markup(tmp_path: Path) -> None:
     spec = replace(BLOBS, title="<b>&")
-    page = write_report(Content((Section(spec.name, (ModelRun("net", run(spec)),)),)), tmp_path).read_text()
+    page = write_content(Content((Section(spec.name, (ModelRun("net", run(spec)),)),)), tmp_path).read_text()
     assert "<b>" not in page
     assert "<h2>&lt;b&gt;&amp;</h2>" in page
