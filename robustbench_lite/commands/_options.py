@@ -107,9 +107,24 @@ format_option = cloup.option(
 
 
 def titled(model: str) -> tuple[str | None, str]:
-    """Turn TITLE=FILE into the two; there is no title where a file has such a name, or nothing before "="."""
+    """Turn TITLE=FILE into the two; there is no title where a file has such a name, or nothing before "=".
+
+    The arguments of a builder (nets.py:WRN(depth=16)) are no title. Neither is the beginning of a mistyped
+    path (best-epoch=14-val=.33.ckpt): where none of the parts behind a "=" is a file, the text stays whole.
+    """
     title, equals, source = model.partition("=")
-    return (title, source) if equals and title and not Path(model).exists() else (None, model)
+    if not (equals and title) or _BUILDER.match(model) or Path(model).expanduser().exists():
+        return None, model
+    parts = source.split("=")
+    splits = [("=".join((title, *parts[:i])), "=".join(parts[i:])) for i in range(len(parts))]
+    for longer, rest in splits:
+        if _BUILDER.match(rest) or any(Path(one).expanduser().exists() for one in (rest, *rest.split(","))):
+            return longer, rest
+    return (title, source) if len(parts) == 1 and not title.count("/") else (None, model)
+
+
+_BUILDER: Final = re.compile(r"((torchvision|timm|hf):\S+|[^=]+:[A-Za-z_][\w.]*(\(.*\))?)$", re.DOTALL)
+"""A network that code or a library names: FILE.py:BUILDER(depth=16), torchvision:resnet50."""
 
 
 def names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

@@ -28,6 +28,7 @@ from robustbench_lite.commands._wording import in_options
 from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings, SuiteSettings
 
 if TYPE_CHECKING:
+    from robustbench_lite.models.user_code import Reference
     from robustbench_lite.results import Results
 
 
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
         multiple=True,
         required=True,
         metavar="[TITLE=]FILE|NAME",
-        help="A checkpoint file, torchvision:NAME or timm:NAME. Several are evaluated side by side.",
+        help="A checkpoint file, torchvision:NAME, timm:NAME, or your own code FILE.py:BUILDER. Several are "
+        "evaluated side by side.",
     ),
     cloup.option(
         "--suite",
@@ -133,14 +135,38 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
+def _stem(model: str) -> str:
+    """The name of a model in the name of its run folder."""
+    reference = _code(model)
+    if reference is not None:
+        return f"{Path(reference.place).stem}-{reference.builder}"
+    return Path(model).name.split(".")[0].replace(":", "-")
+
+
+def _code(text: str) -> Reference | None:
+    from robustbench_lite.models.user_code import parse_reference
+
+    return None if Path(text).expanduser().exists() else parse_reference(text)
+
+
+def _content(text: str) -> bytes:
+    """What a model or an architecture is, as bytes: the digest of its file, or the name."""
+    from robustbench_lite.models.user_code import code_sha256
+
+    if Path(text).expanduser().is_file():
+        return _digest(Path(text).expanduser())
+    reference = _code(text)
+    return text.encode() + (code_sha256(reference).encode() if reference is not None else b"")
+
+
 def _folder(out: Path | None, models: tuple[str, ...], options: dict[str, Any], *, several: bool) -> Path:
     """The run folder of a command: the same command finds the same folder again."""
     from robustbench_lite.plugins import identity
 
-    stem = "+".join(Path(model).name.split(".")[0].replace(":", "-") for model in models)
+    stem = "+".join(_stem(model) for model in models)
     digest = hashlib.sha256()
-    for model in models:
-        digest.update(_digest(Path(model)) if Path(model).is_file() else model.encode())
+    for text in (*models, options.get("arch") or ""):
+        digest.update(_content(text))
     told = {name: value for name, value in options.items() if name not in _FREE_OPTIONS}
     digest.update(repr(sorted(told.items())).encode())
     digest.update(repr(additions).encode() if (additions := identity()) else b"")

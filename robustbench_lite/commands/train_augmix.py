@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -184,7 +185,8 @@ def train_command(
     if arch is not None or init is None:
         arch = architecture_name(arch, images.family) + "-maxblur" * max_blur_pool
     start = arch or Path(init).name.partition(".")[0]
-    folder = out or Path("runs") / f"{images.name}-{start}-{method}-{options['seed']}".replace(":", "-")
+    name = f"{images.name}-{start}-{method}-{options['seed']}"
+    folder = out or Path("runs") / re.sub(r"[^\w.+-]+", "-", name)
     places = {suite: suite_options(suite, dataset, images, data, folder) for suite in suites}
     with TrainingBars() as bars:
         trained = train(images, arch=arch, method=method, out=folder, progress=bars, **options)
@@ -194,7 +196,7 @@ def train_command(
     if not set(suites).isdisjoint(CUSTOM_SUITES):
         keep_test_images(images, folder)
     for suite, place in places.items():
-        _evaluate(trained, suite, folder, place | {name: options[name] for name in _SHARED})
+        _evaluate(trained, suite, folder, place | {name: options[name] for name in _SHARED} | {"arch": arch})
 
 
 def without_jsd(method: str) -> str:

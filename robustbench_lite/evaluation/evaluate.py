@@ -126,7 +126,9 @@ def evaluate(
         check_amp(device_here, settings.amp)
         listener = listener if team.first else SilentEvaluation()
         opened = _opened(suite, wanted, settings, listener).to(device_here)
-        classifier = open_models(model, opened.spec.name, ModelSettings(**pick(ModelSettings, given)))
+        classifier = open_models(
+            model, opened.spec.name, ModelSettings(**pick(ModelSettings, given)), opened.spec.classes
+        )
         readers = {cell: stack.enter_context(contextlib.closing(opened.open(cell))) for cell in opened.cells}
         if opened.clean is not None:
             clean = stack.enter_context(contextlib.closing(opened.clean.open(CLEAN)))

@@ -16,7 +16,10 @@ AnyModel = str | Path | torch.nn.Module | Callable[[torch.Tensor], torch.Tensor]
 
 
 def open_models(
-    model: AnyModel | Sequence[AnyModel], suite: str | None, settings: ModelSettings
+    model: AnyModel | Sequence[AnyModel],
+    suite: str | None,
+    settings: ModelSettings,
+    classes: int | None = None,
 ) -> Classifier | Ensemble:
     """A model in any of its forms; a sequence of them becomes an ensemble.
 
@@ -24,18 +27,21 @@ def open_models(
         model: a file, a name such as "torchvision:resnet50", a module, a callable, or a sequence of these.
         suite: name of the suite that the model will meet, for the default normalisation.
         settings: how files are read, and the name in tables.
+        classes: number of classes of that suite, where it is known.
 
     Raises:
         InvalidInput: a setting that can't apply to such a model.
     """
     if isinstance(model, Sequence) and not isinstance(model, str):
-        opened: Classifier | Ensemble = ensemble([open_model(one, suite, settings) for one in model])
+        opened: Classifier | Ensemble = ensemble([open_model(one, suite, settings, classes) for one in model])
     else:
-        opened = open_model(model, suite, settings)
+        opened = open_model(model, suite, settings, classes)
     return opened if settings.name is None else renamed(opened, settings.name)
 
 
-def open_model(model: AnyModel, suite: str | None, settings: ModelSettings) -> Classifier:
+def open_model(
+    model: AnyModel, suite: str | None, settings: ModelSettings, classes: int | None = None
+) -> Classifier:
     """One model, from a file, from a name, or in memory, under its own name.
 
     Raises:
@@ -49,6 +55,7 @@ def open_model(model: AnyModel, suite: str | None, settings: ModelSettings) -> C
             suite=suite,
             trust_checkpoint=settings.trust_checkpoint,
             entry=settings.entry,
+            suite_classes=classes,
         )
     if settings.arch is not None or settings.entry is not None:
         raise InvalidInput("arch and entry are about checkpoint files; this model is in memory already")

@@ -217,6 +217,7 @@ class EvaluationRun:
             "protocol": self.suite.protocol,
             "model": info.sha256 or weights_sha256(self.classifier),
             "architecture": info.architecture,
+            **({} if info.code_sha256 is None else {"code": info.code_sha256}),
             "mean": list(info.mean),
             "std": list(info.std),
             "device": self.device.type,

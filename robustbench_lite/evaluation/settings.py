@@ -23,7 +23,8 @@ class ModelSettings:
     """How a model file is read.
 
     Attributes:
-        arch: The architecture, where the tensors of the checkpoint do not show it.
+        arch: The architecture, where the tensors of the checkpoint do not show it: a name, or your own
+            code as FILE.py:BUILDER or MODULE:BUILDER, with arguments as in nets.py:WRN(depth=16).
         normalize: The input normalisation: imagenet, cifar10, cifar100, half, none, "MEAN,STD" or six
             numbers. By default the checkpoint's own, else that of its architecture.
         entry: Which of several sets of weights in the file to use, for example state_dict_ema.

@@ -26,6 +26,7 @@ class ModelInfo:
         mean: per channel, for images in [0, 1]; empty for an ensemble, whose members have their own.
         parameters: number of trainable values; 0 where the format hides them.
         notes: what was decided while loading and a reader of the numbers should know.
+        code_sha256: hash of the user's own Python file that builds the network, None where there is none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelInfo:
     parameters: int
     notes: tuple[str, ...] = ()
     normalization_guessed: bool = False
+    code_sha256: str | None = None
 
 
 class Classifier(nn.Module):
@@ -71,7 +73,7 @@ class Classifier(nn.Module):
         return _logits(self.network(images))
 
 
-class _Function(nn.Module):
+class Function(nn.Module):
     """A plain callable in the place of a network."""
 
     def __init__(self, function: Callable[[Tensor], object]) -> None:
@@ -79,6 +81,7 @@ class _Function(nn.Module):
         self.function = function
 
     def forward(self, images: Tensor) -> object:
+        """Call the function on a batch."""
         return self.function(images)
 
 
@@ -120,7 +123,7 @@ def as_classifier(
             f"a model is a module or a callable from images in [0, 1] to logits, got {type(model).__name__}; "
             "load a file with load_model"
         )
-    network = model if isinstance(model, nn.Module) else _Function(model)
+    network = model if isinstance(model, nn.Module) else Function(model)
     kind = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", "function")
     chosen = parse_normalization(normalize) if normalize else _taken_as_it_is()
     info = describe(
@@ -153,6 +156,7 @@ def describe(
     num_classes: int | None,
     notes: tuple[str, ...] = (),
     guessed: bool = False,
+    code_sha256: str | None = None,
 ) -> ModelInfo:
     """Gather the record of a model from its network, its normalisation and where it came from."""
     return ModelInfo(
@@ -169,6 +173,7 @@ def describe(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         notes=notes,
         normalization_guessed=guessed,
+        code_sha256=code_sha256,
     )
 
 

@@ -9,28 +9,34 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from robustbench_lite.errors import CheckpointError, UnknownName
+from robustbench_lite.errors import CheckpointError, InvalidInput, ModelError, UnknownName
 from robustbench_lite.models import external
 from robustbench_lite.models.family import Builder, Family, class_tensors
 from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.registry import FAMILIES, architecture_names, build, own_family
 from robustbench_lite.models.statedict import State, Variant, fill_counters, rename, variants
+from robustbench_lite.models.user_code import Reference, build_network, parse_reference, takes_num_classes
 
 Shapes = dict[str, tuple[int, ...]]
 # torchvision's older DenseNet files put a dot between a layer's kind and its number.
 TORCHVISION_RENAMES = ((r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2."),)
 SHOWN_KEYS = 3
 SHOWN_CANDIDATES = 3
+# The share of a file's tensors that an architecture must have, to be named as near.
+SHARED = 0.25
+# How many of a file's last tensors may have one row a class.
+CLASS_GUESSES = 4
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a file's weights differ from an architecture's."""
+    """How a file's weights differ from an architecture's; `shared` counts the equal names and shapes."""
 
     architecture: str
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     reshaped: tuple[str, ...]
+    shared: int = 0
 
     def __len__(self) -> int:
         return len(self.missing) + len(self.unexpected) + len(self.reshaped)
@@ -86,21 +92,61 @@ def identify(state: State, source: str) -> Match | None:
     return None
 
 
-def fit(architecture: str, state: State, source: str) -> Match:
+def fit(architecture: str, state: State, source: str, num_classes: int | None = None) -> Match:
     """Match a state dict with an architecture that the user named.
+
+    Args:
+        architecture: a registered name, torchvision:NAME, timm:NAME, or a reference to the user's own code.
+        state: the weights.
+        source: the file, for messages.
+        num_classes: outputs, where they are known; for the user's own code only, others show them.
 
     Raises:
         CheckpointError: the names or shapes differ; the message lists the first differences.
         UnknownName: there is no such architecture.
+        InvalidInput: there is no such file or builder.
+        ModelError: the user's own code fails.
     """
+    reference = parse_reference(architecture)
+    results = (
+        (_compare_named(architecture, variant) for variant in variants(state))
+        if reference is None
+        else _compare_code(reference, state, num_classes)
+    )
     differences: list[Difference] = []
-    for variant in variants(state):
-        result = _compare_named(architecture, variant)
+    for result in results:
         if isinstance(result, Match):
             return result
         differences.append(result)
     best = min(differences, key=len)
     raise CheckpointError(f"the weights in {source} are not those of {best}")
+
+
+def _compare_code(
+    reference: Reference, state: State, num_classes: int | None
+) -> Iterator[Match | Difference]:
+    """Build the user's own network, with each number of classes that may be meant, and compare it."""
+    counts: list[int | None] = [num_classes]
+    if takes_num_classes(reference):
+        rows = [value.shape[0] for value in reversed(state.values()) if value.ndim in (1, 2)]
+        counts = list(dict.fromkeys([*counts, None, *rows[:CLASS_GUESSES]]))
+    built, failure = False, None
+    for count in counts:
+        try:
+            network = build_network(reference, count)
+        except InvalidInput as error:  # without num_classes the builder may lack an argument
+            failure = error
+            continue
+        if not isinstance(network, nn.Module):
+            raise ModelError(
+                f"{reference.text} returns a function, which can't take the weights of a file; name it as "
+                "the model instead of the architecture"
+            )
+        for variant in variants(state):
+            yield _compare_with(network, reference.text, count or 0, variant.state, variant)
+        built = True
+    if failure is not None and not built:
+        raise failure
 
 
 def filled_network(match: Match) -> nn.Module:
@@ -109,7 +155,8 @@ def filled_network(match: Match) -> nn.Module:
     state = OrderedDict(match.state)
     # Some torchvision modules refuse weights without the version that is kept beside them.
     state._metadata = getattr(network.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
-    network.load_state_dict(state, strict=True, assign=True)
+    unfilled = any(value.is_meta for value in (*network.parameters(), *network.buffers()))
+    network.load_state_dict(state, strict=True, assign=unfilled)
     if any(value.is_meta for value in (*network.parameters(), *network.buffers())):
         # A buffer that is in no file and that the constructor fills in place: build again, at the usual cost.
         with torch.random.fork_rng(devices=[]):
@@ -192,6 +239,12 @@ def _compare_timm(name: str, variant: Variant) -> Match | Difference:
 def _compare(name: str, classes: int, state: State, variant: Variant) -> Match | Difference:
     with without_weights():
         network = _construct(name, classes, state)
+    return _compare_with(network, name, classes, state, variant)
+
+
+def _compare_with(
+    network: nn.Module, name: str, classes: int, state: State, variant: Variant
+) -> Match | Difference:
     expected = network.state_dict()
     filled = fill_counters(state, expected)
     difference = _difference(name, shapes_of(expected), shapes_of(filled))
@@ -208,19 +261,22 @@ def _difference(label: str, expected: Shapes, given: Shapes) -> Difference:
             for key in expected
             if key in given and given[key] != expected[key]
         ),
+        sum(given.get(key) == shape for key, shape in expected.items()),
     )
 
 
 def unknown_architecture(state: State, source: str) -> str:
-    """Say that weights belong to no known architecture, which are the nearest, and how they differ."""
+    """Say that weights belong to no known architecture, what to do, and which architectures are near."""
     barest = list(variants(state))[-1]
     names = [*architecture_names(), *external.torchvision_nearest(shapes_of(barest.state))]
     results = [_compare_named(name, barest) for name in names]
-    nearest = sorted((result for result in results if isinstance(result, Difference)), key=len)
-    listed = "; ".join(f"[{difference}]" for difference in nearest[:SHOWN_CANDIDATES])
+    nearest = [r for r in results if isinstance(r, Difference) and r.shared >= SHARED * len(barest.state)]
+    listed = "; ".join(f"[{difference}]" for difference in sorted(nearest, key=len)[:SHOWN_CANDIDATES])
     keys = ", ".join(list(barest.state)[:SHOWN_KEYS])
     return (
-        f"no known architecture has the {len(barest.state)} weights of {source} ({keys}, ...); "
-        f"nearest: {listed}. Name the architecture (ours, torchvision:NAME or timm:NAME), "
-        "or export the model to TorchScript or ONNX"
+        f"no known architecture has the {len(barest.state)} weights of {source} ({keys}, ...). Name the code "
+        "of the network as the architecture (`arch='FILE.py:BUILDER'`), or export the network to TorchScript "
+        "or ONNX and name that file, or pass the network itself in Python (rb.evaluate(module, ...)). A "
+        "library's network is `arch='torchvision:NAME'` or `arch='timm:NAME'`"
+        + (f"; nearest: {listed}" if listed else "")
     )

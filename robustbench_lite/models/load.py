@@ -22,7 +22,7 @@ from robustbench_lite.models.checkpoint import (
     sha256_of,
     whole_module,
 )
-from robustbench_lite.models.classifier import Classifier, describe
+from robustbench_lite.models.classifier import Classifier, Function, describe
 from robustbench_lite.models.file_format import file_format
 from robustbench_lite.models.identify import Match, filled_network, fit, identify, unknown_architecture
 from robustbench_lite.models.normalize import (
@@ -34,6 +34,7 @@ from robustbench_lite.models.normalize import (
 )
 from robustbench_lite.models.registry import own_family
 from robustbench_lite.models.statedict import choose_state, find_states
+from robustbench_lite.models.user_code import Reference, build_network, code_sha256, parse_reference
 
 LIBRARIES = ("torchvision:", "timm:")
 
@@ -62,6 +63,7 @@ class _Request:
     suite: str | None
     trust: bool
     entry: str | None
+    suite_classes: int | None
 
 
 def shown_name(path: Path) -> str:
@@ -79,43 +81,52 @@ def load_model(
     suite: str | None = None,
     trust_checkpoint: bool = False,
     entry: str | None = None,
+    suite_classes: int | None = None,
 ) -> Classifier:
     """Load a model, in evaluation mode and with its normalisation inside.
 
     Args:
         source: a file (PyTorch, safetensors, TorchScript, torch.export, ONNX), "torchvision:NAME[@RELEASE]"
-            or "timm:NAME" for their pretrained weights.
-        arch: architecture of a state dict; by default it is told from the weights.
+            or "timm:NAME" for their pretrained weights, or your own code: "FILE.py:BUILDER" or
+            "package.module:BUILDER", a builder of a network that loads its own weights or a function from
+            images (N, 3, H, W) in [0, 1] to logits. Naming a Python file runs it.
+        arch: architecture of a state dict; by default it is recognised by its tensors. Your own network is
+            "FILE.py:BUILDER" or "package.module:BUILDER", with arguments "nets.py:WRN(depth=16)".
         normalize: name in NORMALIZATIONS, "MEAN,STD" or six numbers; wins over what the file or its
             architecture suggests.
         num_classes: outputs to expect; another number in the file is an error.
         suite: name of the suite that the model will meet, for the default normalisation.
         trust_checkpoint: unpickle whole modules, which runs whatever code the file holds.
         entry: which of several sets of weights in the file to use, for example "state_dict_ema".
+        suite_classes: number of classes of the suite that the model will meet; your own builder has it as
+            num_classes.
 
     Raises:
         CheckpointError: the file can't be read, its architecture is unknown, or its weights don't fit it.
         UnknownName: no such architecture.
-        InvalidInput: a normalisation that is none.
+        InvalidInput: a normalisation that is none, or code that names no builder.
+        ModelError: your own code fails.
         MissingExtra: ONNX or timm without their extra.
     """
     asked = parse_normalization(normalize) if normalize else None
     text = os.fspath(source)
-    request = _Request(arch, suite, trust_checkpoint, entry)
-    if text.startswith(LIBRARIES) and not Path(text).exists():
-        if arch is not None:
-            raise InvalidInput(
-                f"{text} names both weights and architecture; leave out the architecture {arch!r}"
-            )
-        found, sha256, name = _pretrained(text), None, text
+    request = _Request(arch, suite, trust_checkpoint, entry, suite_classes or num_classes)
+    path = Path(text).expanduser()
+    reference = None if path.exists() else parse_reference(text)
+    named = text.startswith(LIBRARIES) and not path.exists()
+    if (named or reference is not None) and arch is not None:
+        raise InvalidInput(f"{text} names both weights and architecture; leave out the architecture {arch!r}")
+    sha256, name = None, text
+    if reference is not None:
+        found = _from_code(reference, request)
+    elif named:
+        found = _pretrained(text)
+    elif not path.exists():
+        raise _no_file(text)
     else:
-        path = Path(text)
-        if not path.exists() and text in external.torchvision_names():
-            raise CheckpointError(
-                f"there is no file {text}; for torchvision's weights say torchvision:{text}"
-            )
         found = _from_file(path, request)
         sha256, name = sha256_of(path), shown_name(path)
+    code = reference or (parse_reference(arch) if arch is not None else None)
     if num_classes is not None and found.num_classes not in (None, num_classes):
         raise CheckpointError(f"{text} has {found.num_classes} outputs, expected {num_classes}")
     chosen, notes = asked or found.default, found.notes
@@ -135,8 +146,29 @@ def load_model(
         num_classes=found.num_classes or num_classes,
         notes=notes,
         guessed=asked is None and not found.carried,
+        code_sha256=code_sha256(code) if code is not None else None,
     )
     return Classifier(network, info)
+
+
+def _no_file(text: str) -> CheckpointError:
+    """The error for a model that is neither a file nor a name."""
+    if text in external.torchvision_names():
+        return CheckpointError(f"there is no file {text}; for torchvision's weights say torchvision:{text}")
+    if own_family(text) is not None:
+        return CheckpointError(f"there is no file {text}; {text} is an architecture, and the model is a file")
+    title, equals, rest = text.partition("=")
+    also = f", nor a file {rest}, if {title!r} is its title" if equals and rest else ""
+    return CheckpointError(f"there is no file {text}{also}")
+
+
+def _from_code(reference: Reference, request: _Request) -> _Found:
+    """A network that loads its own weights, or a function from images to logits."""
+    network = build_network(reference, request.suite_classes, images=True)
+    default = named_normalization("none", "your own code takes images in [0, 1]")
+    if isinstance(network, nn.Module):
+        return _Found(network, reference.text, None, "code", default)
+    return _Found(Function(network), reference.text, None, "code", default)
 
 
 def _pretrained(name: str) -> _Found:
@@ -190,18 +222,30 @@ def _from_content(content: object, kind: str, path: Path, request: _Request) -> 
     record = content.get(KEY) if isinstance(content, Mapping) else None
     state, notes = choose_state(states, request.entry, str(path))
     if isinstance(record, Mapping):
-        match = fit(request.arch or str(record["architecture"]), state, str(path))
+        match = fit(_own_architecture(record, path, request), state, str(path), record["num_classes"])
     else:
         match = _match(content, state, path, request)
     notes += _notes_on(match, state)
     default, carried = _default_normalization(match, record, path, request.suite)
-    return _Found(filled_network(match), match.architecture, match.num_classes, kind, default, carried, notes)
+    return _Found(
+        filled_network(match), match.architecture, match.num_classes or None, kind, default, carried, notes
+    )
+
+
+def _own_architecture(record: Mapping[str, Any], path: Path, request: _Request) -> str:
+    """The architecture of a checkpoint that we wrote; code is only executed where the user names it."""
+    stored = str(record["architecture"])
+    if request.arch is None and parse_reference(stored) is not None:
+        raise CheckpointError(
+            f"{path} was trained with a network of your own code; name that code: `arch='{stored}'`"
+        )
+    return request.arch or stored
 
 
 def _match(content: object, state: dict[str, torch.Tensor], path: Path, request: _Request) -> Match:
     """Match weights by the architecture asked for, by themselves, or by a timm name stored with them."""
     if request.arch is not None:
-        return fit(request.arch, state, str(path))
+        return fit(request.arch, state, str(path), request.suite_classes)
     match = identify(state, str(path))
     stored = content.get("arch") if isinstance(content, Mapping) else None
     name = stored if isinstance(stored, str) else _timm_config(path).get("architecture")
@@ -260,6 +304,8 @@ def _default_normalization(
             stated = tuple(config["mean"]), tuple(config["std"])
             return custom_normalization(*stated, "stated by config.json beside the weights"), True
         return external.timm_normalization(match.network, f"what timm states for {match.architecture}"), False
+    if parse_reference(match.architecture) is not None:
+        return suite_normalization(suite, match.num_classes or None), False
     family = own_family(match.architecture)
     if family is not None:
         return family[0].default_normalization(match.num_classes, suite), False

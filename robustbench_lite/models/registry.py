@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from robustbench_lite.errors import UnknownName
+from robustbench_lite.errors import ModelError, UnknownName
 from robustbench_lite.models import (
     allconv,
     cifar_resnet,
@@ -28,6 +28,7 @@ from robustbench_lite.models.maxblur import max_blur_resnet
 from robustbench_lite.models.normalize import Normalization, cifar_statistics, named_normalization
 from robustbench_lite.models.resnet import PreActResNet, ResNet
 from robustbench_lite.models.resnext import ResNeXt
+from robustbench_lite.models.user_code import Reference, build_network, parse_reference
 from robustbench_lite.models.wideresnet import WideResNet
 
 
@@ -189,14 +190,19 @@ def build(name: str, num_classes: int) -> nn.Module:
 
     Args:
         name: a preset of FAMILIES, another size of its family ("wrn-22-4"), "torchvision:NAME" (or
-            just NAME where it is none of ours), or "timm:NAME".
-        num_classes: outputs.
+            just NAME where it is none of ours), "timm:NAME", or the user's own code: "FILE.py:BUILDER" or
+            "package.module:BUILDER", with arguments such as "nets.py:WRN(depth=16)".
+        num_classes: outputs; the user's own builder has it where it takes an argument of this name.
 
     Raises:
         UnknownName: nothing is called so.
+        ModelError: the user's own code fails, or returns no module.
         InvalidInput: the depth is none that the family has.
         MissingExtra: a timm name without timm installed.
     """
+    reference = parse_reference(name)
+    if reference is not None:
+        return _from_code(reference, num_classes)
     own = own_family(name)
     if own is not None:
         return own[1](num_classes=num_classes)
@@ -206,3 +212,10 @@ def build(name: str, num_classes: int) -> nn.Module:
     if library == "torchvision" or (not library and rest in external.torchvision_names()):
         return external.build_torchvision(rest, num_classes)
     raise UnknownName("architecture", name, [*architecture_names(), *external.torchvision_names()])
+
+
+def _from_code(reference: Reference, num_classes: int) -> nn.Module:
+    network = build_network(reference, num_classes)
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{reference.text} returns a function; an architecture is a torch.nn.Module")
+    return network

@@ -16,6 +16,7 @@ from robustbench_lite.keywords import pick
 from robustbench_lite.models import Classifier, load_model
 from robustbench_lite.models.classifier import describe
 from robustbench_lite.models.normalize import named_normalization
+from robustbench_lite.models.user_code import code_sha256, parse_reference
 from robustbench_lite.runtime import Amp, Processes, check_amp, fixed_precision, processes, resolve_device
 from robustbench_lite.training.data import Dataset, check_batch, check_labels, check_variety
 from robustbench_lite.training.first_network import FirstNetwork, first_network
@@ -252,7 +253,7 @@ def _train(
     last, best = folder.path / LAST, folder.path / BEST
     if start.own:  # No name builds such a network again.
         return Trained(_in_memory(stepper, recipe, start.architecture, dataset), history, last, best)
-    return Trained(load_model(last), history, last, best)
+    return Trained(load_model(last, start.architecture), history, last, best)
 
 
 def _identity(
@@ -266,6 +267,7 @@ def _identity(
     """What must be the same for two starts to be one run; its names are those of version 0.1."""
     chosen = {name: value for name, value in asdict(settings).items() if name not in _FREE}
     architecture = chosen.pop("arch")
+    code = parse_reference(start.architecture)
     return {
         "architecture": architecture,
         **chosen,
@@ -276,6 +278,7 @@ def _identity(
         "image_size": list(dataset.train.size),
         "processes": team.world,
         **plugins.identity((start.architecture,)),
+        **({} if code is None else {"code": code_sha256(code)}),
         "overlap": list(overlapping_corruptions(recipe.all_ops)) if "all_ops" in method.uses else [],
         **({} if start.weights is None else {"init": start.weights}),
     }

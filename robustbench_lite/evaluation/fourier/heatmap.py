@@ -245,6 +245,7 @@ class _Sweeping:
         return {
             "model": info.sha256 or weights_sha256(self.classifier),
             "architecture": info.architecture,
+            **({} if info.code_sha256 is None else {"code": info.code_sha256}),
             "mean": list(info.mean),
             "std": list(info.std),
             "data": self.images.source["fingerprint"],
