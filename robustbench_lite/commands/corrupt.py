@@ -119,11 +119,12 @@ def _corrupt_picture(picture: Path, out: Path | None, **options: Any) -> None:
 
 def _draw_sheet(picture: Path, out: Path | None, **options: Any) -> None:
     from robustbench_lite.corruptions import corrupt
-    from robustbench_lite.reference.names import SEVERITIES, TEST_CORRUPTIONS
+    from robustbench_lite.reference.names import CORRUPTION_GROUPS, SEVERITIES, TEST_CORRUPTIONS
     from robustbench_lite.report import contact_sheet
+    from robustbench_lite.suites.suite import expand_groups
 
     pixels = picture_pixels(picture, options["image_size"], most=SHEET_SIDE)
-    chosen = options["corruptions"] or TEST_CORRUPTIONS
+    chosen = expand_groups(options["corruptions"] or TEST_CORRUPTIONS, CORRUPTION_GROUPS)
     levels = options["severities"] or SEVERITIES
     rows = {
         name: [corrupt(pixels[None], name, level, **_drawing(options))[0] for level in levels]

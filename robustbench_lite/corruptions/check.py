@@ -31,7 +31,7 @@ def check_corruption(name: str, record: Corruption) -> None:
                 side = max(_SIDE, record.least_side(parameters))
 
             def apply(images: Tensor, draws: Draws) -> Tensor:
-                return call_kernel(name, record, images, parameters, draws, {"textures": None})  # noqa: B023
+                return call_kernel(name, record, images, parameters, draws, {"frost": None})  # noqa: B023
 
             try:
                 _try(what, record.kernel, apply, side, f"{name}/{severity}")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Sequence
+from functools import lru_cache
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robustbench_lite.errors import InvalidInput
 
@@ -35,8 +36,22 @@ def levels(**fields: Sequence[float]) -> Levels:
         raise InvalidInput(
             f"expected at least one field, and the same count of numbers in each, got {lengths or 'no field'}"
         )
-    record = namedtuple("Parameters", fields)  # type: ignore[misc]  # the names are known at run time only
-    return tuple(record(*row) for row in zip(*fields.values(), strict=True))
+    return tuple(_row(tuple(fields), numbers) for numbers in zip(*fields.values(), strict=True))
+
+
+@lru_cache(maxsize=64)
+def _row_class(fields: tuple[str, ...]) -> Any:
+    def reduce(row: Parameters) -> tuple[Any, ...]:
+        return _row, (fields, tuple(row))
+
+    rows: Any = namedtuple("Parameters", fields)  # type: ignore[misc]  # names are known at run time only
+    rows.__reduce__ = reduce  # pickle finds no class that was made here
+    return rows
+
+
+def _row(fields: tuple[str, ...], numbers: tuple[float, ...]) -> Parameters:
+    row: Parameters = _row_class(fields)(*numbers)
+    return row
 
 
 class Noise(NamedTuple):

@@ -25,6 +25,7 @@ from robustbench_lite.evaluation.progress import SilentEvaluation
 from robustbench_lite.evaluation.settings import SuiteSettings
 from robustbench_lite.evaluation.sources import open_suite
 from robustbench_lite.keywords import pick
+from robustbench_lite.plugins.workers import WorkerAdditions, add_in_worker, additions_for_workers
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
 from robustbench_lite.suites.arrays import in_memory, read_images
 
@@ -136,8 +137,10 @@ def _finished(
         return
     threads = max(1, torch.get_num_threads() // workers)
     context = multiprocessing.get_context("spawn")
+    names = (suite.spec.name, *dict.fromkeys(cell.name for cell in suite.cells))
+    start = (threads, request, additions_for_workers(names))
     with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(threads, request)
+        workers, mp_context=context, initializer=_start_worker, initargs=start
     ) as pool:
         jobs = {pool.submit(_work, unit, folder, batch_size): unit for unit in units}
         try:
@@ -149,17 +152,20 @@ def _finished(
             raise
 
 
-_worker_request: list[Request] = []
+_worker_request: list[tuple[Request, WorkerAdditions]] = []
 
 
-def _start_worker(threads: int, request: Request) -> None:
+def _start_worker(threads: int, request: Request, additions: WorkerAdditions) -> None:
+    # An error here would break the pool and lose its message: _suite_of_worker does what can fail.
     torch.set_num_threads(threads)
-    _worker_request.append(request)
+    _worker_request.append((request, additions))
 
 
 @functools.cache
 def _suite_of_worker() -> tuple[Suite, Suite]:
-    return _opened(*_worker_request[0])
+    request, additions = _worker_request[0]
+    add_in_worker(additions)
+    return _opened(*request)
 
 
 def _work(unit: Unit, folder: Path, batch_size: int) -> None:

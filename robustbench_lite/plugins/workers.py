@@ -17,10 +17,12 @@ class WorkerAdditions:
 
     Attributes:
         plugins: the plugins of the parent process.
-        own: the pickled records that the parent registered outside a plugin, by (kind, name).
+        names: the names of the records that the parent registered outside a plugin.
+        own: these records, pickled, by (kind, name).
     """
 
     plugins: tuple[Plugin, ...]
+    names: tuple[str, ...]
     own: bytes
 
 
@@ -34,13 +36,14 @@ def additions_for_workers(used: Collection[str]) -> WorkerAdditions:
         InvalidInput: such a record can't be sent to another process.
     """
     own = {key: record for key, record in STATE.own.items() if key[1] in used}
+    names = tuple(name for _, name in own)
     try:
-        return WorkerAdditions(loaded_plugins(), pickle.dumps(own))
+        return WorkerAdditions(loaded_plugins(), names, pickle.dumps(own))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise _one_process_only(used, error) from error
+        raise _one_process_only(names, error) from error
 
 
-def add_in_worker(additions: WorkerAdditions, used: Collection[str]) -> None:
+def add_in_worker(additions: WorkerAdditions) -> None:
     """Add the records of the parent process to the tables of this process.
 
     Raises:
@@ -55,15 +58,14 @@ def add_in_worker(additions: WorkerAdditions, used: Collection[str]) -> None:
     try:
         own = pickle.loads(additions.own)
     except (pickle.UnpicklingError, AttributeError, ImportError) as error:
-        raise _one_process_only(used, error) from error
+        raise _one_process_only(additions.names, error) from error
     entries = {table.kind: table.entries for table in tables()}
     for (kind, name), record in own.items():
         entries[kind].setdefault(name, record)
 
 
-def _one_process_only(used: Collection[str], error: Exception) -> InvalidInput:
-    names = ", ".join(name for _, name in STATE.own if name in used) or "a record"
+def _one_process_only(names: tuple[str, ...], error: Exception) -> InvalidInput:
     return InvalidInput(
-        f"{names}: defined in this process only, so that worker processes can't use it ({error}); put the "
+        f"worker processes can't use {', '.join(names)}, which one process alone defines ({error}); put the "
         "definition into a file and load it with load_plugin, or use one process"
     )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from robustbench_lite.cli import main
-from robustbench_lite.corruptions import corrupt
+from robustbench_lite.corruptions import CORRUPTIONS, Corruption, corrupt, levels
+from robustbench_lite.errors import InvalidInput, PluginError
+from robustbench_lite.plugins import register
 from robustbench_lite.plugins.loading import _LOADED, load_plugin
+from robustbench_lite.plugins.workers import add_in_worker, additions_for_workers
 
 pytestmark = pytest.mark.usefixtures("tables_as_before")
 
@@ -43,8 +50,6 @@ def run(folder: Path, *arguments: object) -> Result:
 
 def forget_plugins(folder: Path) -> None:
     """As if a new process had started."""
-    from robustbench_lite.corruptions import CORRUPTIONS
-
     _LOADED.clear()
     CORRUPTIONS.pop("dropout", None)
 
@@ -92,3 +97,51 @@ def test_a_corruption_that_nothing_registers_is_unknown(folder: Path) -> None:
 def test_loading_is_the_same_in_python(folder: Path) -> None:
     load_plugin(folder / "dropout.py")
     assert run(folder, "--corruptions", "dropout").exit_code == 0
+
+
+def test_worker_processes_have_the_plugin_too(folder: Path) -> None:
+    plugin = ["--plugin", folder / "dropout.py", "--corruptions", "dropout,contrast"]
+    result = run(folder, *plugin, "--workers", "2")
+    assert result.exit_code == 0, result.output
+    images = np.load(folder / "own.npz")["images"]
+    stored = np.load(folder / "made" / "custom-C" / "dropout.npy")
+    assert np.array_equal(stored[:6], corrupt(images, "dropout", 1, profile="cifar"))
+
+
+def test_a_plugin_that_changes_before_a_worker_loads_it_is_refused(folder: Path) -> None:
+    load_plugin(folder / "dropout.py")
+    additions = additions_for_workers(["dropout"])
+    forget_plugins(folder)
+    (folder / "dropout.py").write_text(DROPOUT.replace("0.05", "0.06"))
+    with pytest.raises(PluginError, match=r"dropout.py has changed since it was loaded; start again"):
+        add_in_worker(additions)
+
+
+def shared(images: torch.Tensor, parameters: Any, draws: Any) -> torch.Tensor:
+    return images.clone()
+
+
+def test_records_of_a_script_travel_to_workers_where_they_can(folder: Path) -> None:
+    five = levels(share=(0.1, 0.2, 0.3, 0.4, 0.5))
+    register("shared", Corruption(shared, five))
+    register("local", Corruption(lambda images, parameters, draws: images.clone(), five))
+    additions = additions_for_workers(["shared", "fog"])
+    del CORRUPTIONS["shared"]
+    add_in_worker(additions)
+    assert CORRUPTIONS["shared"].kernel is shared
+    with pytest.raises(InvalidInput, match="worker processes can't use local, which one process alone def"):
+        additions_for_workers(["local"])
+    unknown = replace(additions, own=additions.own.replace(b"shared", b"sharem", 2))
+    with pytest.raises(InvalidInput, match="worker processes can't use shared"):
+        add_in_worker(unknown)
+
+
+def test_a_picture_and_a_contact_sheet_take_a_corruption_of_one_s_own_and_groups(folder: Path) -> None:
+    picture = folder / "picture.png"
+    Image.fromarray(np.load(folder / "own.npz")["images"][0]).save(picture)
+    plugin = ["--plugin", str(folder / "dropout.py")]
+    arguments = ["corrupt", str(picture), "--contact-sheet", "--corruptions", "noise,dropout", *plugin]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    sheet = np.asarray(Image.open(folder / "picture-contact-sheet.png"))
+    assert sheet.shape[0] == 4 * (3 * 32 + 4) + 12 + 12  # four rows of threefold tiles with a gap of 4
