@@ -44,9 +44,9 @@ def _row_class(fields: tuple[str, ...]) -> Any:
     def reduce(row: Parameters) -> tuple[Any, ...]:
         return _row, (fields, tuple(row))
 
-    rows: Any = namedtuple("Parameters", fields)  # type: ignore[misc]  # names are known at run time only
-    rows.__reduce__ = reduce  # pickle finds no class that was made here
-    return rows
+    # pickle finds no class that is made at run time, so that a row says itself how it is made again.
+    base = namedtuple("Parameters", fields)  # type: ignore[misc]  # names are known at run time only
+    return type("Parameters", (base,), {"__slots__": (), "__reduce__": reduce})
 
 
 def _row(fields: tuple[str, ...], numbers: tuple[float, ...]) -> Parameters:
