@@ -82,11 +82,16 @@ def example_images(
     return Examples(tuple(_title(cell, results.spec) for cell in cells), tuple(rows))
 
 
+def made_for_the_run(data: Mapping[str, Any]) -> bool:
+    """Return whether a run generated its images itself, rather than read the files of `robust corrupt`."""
+    return data.get("mode") == "generated" and "manifest" not in data
+
+
 def _open(results: Results, places: Places) -> tuple[Suite, Suite | None]:
     """Return the suite and its clean set as the run had them."""
     record: Mapping[str, Any] = results.provenance["data"]
     clean: Mapping[str, Any] = results.provenance.get("clean_data") or {}
-    generated = record.get("mode") == "generated"
+    generated = made_for_the_run(record)
     root = places.data or record["root"]
     beside = places.clean_data or (root if generated else clean.get("root"))
     cells = [cell for cell in results.cells if cell.name != CLEAN.name]

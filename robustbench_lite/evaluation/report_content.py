@@ -12,7 +12,7 @@ import numpy as np
 from robustbench_lite import metrics
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.evaluation.compare import compare, obstacles
-from robustbench_lite.evaluation.example_images import Places, example_images
+from robustbench_lite.evaluation.example_images import Places, example_images, made_for_the_run
 from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.report.content import Content, Examples, ModelRun, Reliability, Section
 from robustbench_lite.report.fourier.fourier_map import FourierMap
@@ -194,7 +194,7 @@ def _missing_images(results: Results, places: Places) -> str:
     """Return which recorded images are not there and the option that names them; empty where all are."""
     data, clean = (results.provenance.get(key) or {} for key in ("data", "clean_data"))
     needed = [("data", places.data, data), ("clean_data", places.clean_data, clean)]
-    if data.get("mode") == "generated":
+    if made_for_the_run(data):
         needed = [("clean_data", places.clean_data or places.data, data)]
     for option, given, record in needed:
         root = record.get("root")

@@ -130,6 +130,21 @@ def test_generated_examples_are_generated_again(cifar_data: Path, tmp_path: Path
     assert gather([tmp_path / "run"], Places(data=moved)).sections[0].examples is not None
 
 
+def test_examples_of_files_that_robust_corrupt_made_are_read_from_these_files(
+    cifar_data: Path, tmp_path: Path
+) -> None:
+    clean = tmp_path / "clean.npz"
+    shutil.copy(cifar_data / "cifar10.npz", clean)
+    made = rb.write_suite("cifar10-c", clean, tmp_path / "made", corruptions=["fog"])
+    settings = {**QUICK, "data": made, "clean_data": clean, "corruptions": ["fog"], "severities": [3]}
+    rb.evaluate(Brightness(4), "cifar10-c", out=tmp_path / "run", **settings)
+    section = gather([tmp_path / "run"]).sections[0]
+    assert section.results[0].provenance["data"]["mode"] == "generated"
+    assert section.examples is not None, section.notes
+    fog = np.load(next(made.rglob("fog.npy")))
+    assert (fog == section.examples.rows[0].pixels[1]).all(axis=(1, 2, 3)).any()
+
+
 def test_other_images_than_those_of_the_run_are_not_shown(
     cifar_data: Path, tmp_path: Path, folders: dict[str, Path]
 ) -> None:

@@ -89,8 +89,9 @@ def _images(results: Results) -> str:
     mode = str(data.get("mode", "released"))
     if mode == "released" and results.coverage:
         mode = "not the number of the release"
-    if mode == "generated":
-        mode += f" (profile {data.get('profile')}, seed {data.get('seed')})"
+    recipe = [f"{name} {data[name]}" for name in ("profile", "seed") if name in data]
+    if mode == "generated" and recipe:
+        mode += f" ({', '.join(recipe)})"
     count = data.get("images")
     parts = [mode, *([f"{count:,} in each cell"] if isinstance(count, int) else [])]
     return ", ".join([*parts, *([results.coverage] if results.coverage else [])])
