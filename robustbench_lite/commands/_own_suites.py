@@ -28,16 +28,16 @@ def suite_options(
     Official files in --data are read. Where there are none, the suite is made from the clean set there.
 
     Args:
-        suite: the name of the suite; those of `CUSTOM_SUITES` are made from the test images of the run.
-        dataset: the value of --dataset.
-        opened: the data set.
-        data: the value of --data.
-        folder: the run folder.
+        suite: The name of the suite; those of `CUSTOM_SUITES` are made from the test images of the run.
+        dataset: The value of --dataset.
+        opened: The data set.
+        data: The value of --data.
+        folder: The run folder.
 
     Raises:
-        UnknownName: no such suite.
-        DataError: its files, or the frost photographs that it is made with, are missing or damaged.
-        InvalidInput: the suite has other classes than the data set, or the data set has no test images to
+        UnknownName: No such suite.
+        DataError: Its files, or the frost photographs that it is made with, are missing or damaged.
+        InvalidInput: The suite has other classes than the data set, or the data set has no test images to
             make it from.
     """
     own = suite in CUSTOM_SUITES
@@ -87,5 +87,5 @@ def keep_test_images(opened: Dataset, folder: Path) -> None:
             buffer = io.BytesIO()
             np.savez(buffer, images=images, labels=opened.test.labels.numpy())
             write_atomically(folder / TEST_IMAGES, buffer.getvalue())
-        # The others wait for the file here.
+        # The other processes wait for the file here.
         team.from_first(None)

@@ -9,26 +9,26 @@ from robustbench_lite.suites import Cell
 
 
 class EvaluationProgress(Protocol):
-    """What happens during a run, in order; only the first process of several reports."""
+    """The events of a run, in order. Only the first of several processes reports them."""
 
     def note(self, text: str) -> None:
-        """A sentence the user should see once: a choice that was made, a thing that is missing."""
+        """Show a sentence to the user once, for example about a choice or a missing file."""
 
     def begin(self, images: int) -> None:
-        """The run starts: images in all, those that an earlier start has done among them."""
+        """The run starts. `images` is the total number, including those of an earlier start."""
 
     def begin_cell(self, cell: Cell, images: int) -> None:
         """A cell starts."""
 
     def advance(self, images: int) -> None:
-        """Some images of the cell are done."""
+        """Some images of the cell are finished."""
 
     def end_cell(self, result: CellResult) -> None:
-        """A cell is scored and kept."""
+        """A cell is scored and stored."""
 
 
 class SilentEvaluation:
-    """Says nothing."""
+    """Ignores all events."""
 
     def note(self, text: str) -> None:
         """Ignored."""

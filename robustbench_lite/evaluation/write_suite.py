@@ -35,12 +35,12 @@ _FRAME_RATE: Final = 30
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of work that leaves whole files behind.
+    """A piece of work that writes whole files.
 
     Attributes:
-        cells: the cells in it; all severities of a corruption where they share one array file.
-        start: first image.
-        stop: one past the last image.
+        cells: The cells of the unit: all severities of a corruption where they share one array file.
+        start: The first image.
+        stop: The last image + 1.
     """
 
     cells: tuple[Cell, ...]
@@ -49,7 +49,7 @@ class Unit:
 
     @property
     def images(self) -> int:
-        """How many images or sequences the unit makes."""
+        """The number of images or sequences of the unit."""
         return len(self.cells) * (self.stop - self.start)
 
 
@@ -70,35 +70,35 @@ def write_suite(
     batch_size: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make a -C or -P suite from clean images and write it as the release is laid out.
+    """Make a -C or -P suite from clean images, and write it in the layout of the release.
 
-    From arrays (CIFAR, .npz, images in memory) come `<corruption>.npy` and `labels.npy`; from image files
-    come JPEGs of quality 85 in `<corruption>/<severity>/<class>/`, and MP4s in `<perturbation>/<class>/`.
-    Files are written whole, so that the same call finishes what a killed one began. Neither batch size nor
-    workers change a byte.
+    Arrays (CIFAR, .npz, images in memory) become `<corruption>.npy` and `labels.npy`. Image files become
+    JPEGs of quality 85 in `<corruption>/<severity>/<class>/` and MP4s in `<perturbation>/<class>/`. Each file
+    is written in one step, so the same call continues a call that was killed. Neither batch size nor workers
+    change a byte.
 
     Args:
-        suite: the suite, for example "cifar10-c", or "custom-c" or "custom-p" for your own images.
-        clean_data: the clean images, as for `load_suite`.
-        out: folder in which the folder of the suite is made.
-        corruptions: only these corruptions or perturbations. By default the test set of the suite.
-        severities: only these severities, or difficulties of -P. By default all five, for -P the first.
-        profile: parameter table: "imagenet", "tiny-imagenet" or "cifar". By default that of the suite.
-        frost: folder of the frost photographs.
-        seed: seed of the draws.
-        classes: class names of your own images, or a file with one per line.
-        image_size: side in pixels to which your own photographs are resized and cropped.
-        device: where images are corrupted.
-        workers: processes; each takes its share of the machine's cores.
-        batch_size: images at once.
-        progress: called with the images done and the images in all.
+        suite: The suite, for example "cifar10-c", or "custom-c" or "custom-p" for your own images.
+        clean_data: The clean images, as for `load_suite`.
+        out: Folder in which the folder of the suite is made.
+        corruptions: Only these corruptions or perturbations. By default the test set of the suite.
+        severities: Only these severities, or difficulties of -P. By default all five, for -P the first.
+        profile: Parameter table: "imagenet", "tiny-imagenet" or "cifar". By default that of the suite.
+        frost: The folder of the frost photographs.
+        seed: The seed of the draws.
+        classes: The class names of your own images, or a file with one per line.
+        image_size: Side in pixels to which your own photographs are resized and cropped.
+        device: Where images are corrupted.
+        workers: Processes; each takes its share of the machine's cores.
+        batch_size: Images at once.
+        progress: Called with the images done and the images in all.
 
     Returns:
         The folder of the suite.
 
     Raises:
-        DataError: the clean images are missing, or the folder holds a suite made in another way.
-        InvalidInput: severities are left out of array files, which hold all five.
+        DataError: The clean images are missing, or the folder holds a suite made in another way.
+        InvalidInput: Severities are left out of array files, which hold all five.
     """
     images = read_images(clean_data) if in_memory(clean_data) else clean_data
     given = {**locals(), "clean_data": images}
@@ -129,7 +129,7 @@ def _finished(
     workers: int,
     batch_size: int,
 ) -> Iterator[Unit]:
-    """Units as they are done, here or in processes of their own."""
+    """Yield the units as they are finished, by this process or by worker processes."""
     if workers == 1:
         for unit in units:
             _write_unit(suite, clean, unit, folder, batch_size)
@@ -169,7 +169,7 @@ def _suite_of_worker() -> tuple[Suite, Suite]:
 
 
 def _work(unit: Unit, folder: Path, batch_size: int) -> None:
-    """One unit in a process of its own, which opens the images itself and keeps them open."""
+    """Write one unit in a worker process, which opens the images once and keeps them open."""
     suite, clean = _suite_of_worker()
     _write_unit(suite, clean, unit, folder, batch_size)
 
@@ -177,7 +177,7 @@ def _work(unit: Unit, folder: Path, batch_size: int) -> None:
 def _opened(name: str, settings: SuiteSettings, device: str) -> tuple[Suite, Suite]:
     suite = open_suite(name, settings, SilentEvaluation()).to(torch.device(device))
     if suite.clean is None:
-        raise InvalidInput(f"{name} is a clean set; give the -c or -p suite that is to be made from one")
+        raise InvalidInput(f"{name} is a clean set; give the -c or -p suite to make from it")
     return suite, suite.clean
 
 
@@ -271,7 +271,7 @@ def _keep(path: Path, content: bytes) -> None:
 
 
 def _runs(numbers: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Neighbouring numbers as (start, stop), at most so many at once."""
+    """Yield neighbouring numbers as (start, stop), at most `most` numbers each."""
     start = 0
     for place in range(1, len(numbers) + 1):
         ends = place == len(numbers) or numbers[place] != numbers[place - 1] + 1
@@ -281,7 +281,7 @@ def _runs(numbers: list[int], most: int) -> Iterator[tuple[int, int]]:
 
 
 def _stem(cell: Cell, *, videos: bool) -> str:
-    """The file or folder of a cell; harder noise sequences have folders of their own."""
+    """Return the file or folder of a cell. Each difficulty of a noise sequence has its own folder."""
     harder = videos and cell.severity > 1 and PERTURBATIONS[cell.name].against_first
     return f"{cell.name}_{cell.severity}" if harder else cell.name
 
@@ -293,7 +293,7 @@ def _jpeg(pixels: np.ndarray[Any, Any]) -> bytes:
 
 
 def _mp4(frames: np.ndarray[Any, Any], *, grain: bool) -> bytes:
-    """H.264 as ImageNet-P has it: the slowest preset, noise tuned for grain, the rest at rate factor 20."""
+    """Encode as ImageNet-P: H.264, the slowest preset, noise tuned for grain, the rest at rate factor 20."""
     av = require("av", "video", "writing MP4 videos")
     buffer = io.BytesIO()
     options = {"preset": "veryslow", **({"tune": "grain"} if grain else {"crf": "20"})}

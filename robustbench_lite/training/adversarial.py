@@ -19,16 +19,16 @@ def attack(
     steps: int,
     draws: Generator,
 ) -> Tensor:
-    """Images near the given ones that a model finds hard, from a random start.
+    """Find images near the given ones that the model gets wrong, from a random start.
 
     Args:
-        model: images in [0, 1] to logits.
+        model: The function from images in [0, 1] to logits.
         images: float (N, 3, H, W) in [0, 1].
         labels: int64 (N,).
-        radius: of the l-infinity ball.
-        step: length of a step.
-        steps: number of steps.
-        draws: of the start, uniform in the ball.
+        radius: The radius of the l-infinity ball.
+        step: The length of a step.
+        steps: The number of steps.
+        draws: The source of the random start, which is uniform in the ball.
 
     Source: Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks".
     """
@@ -46,12 +46,12 @@ def ascend(
     step: float,
     steps: int,
 ) -> Tensor:
-    """Signed gradient steps up the cross-entropy, projected onto the ball and onto [0, 1]."""
+    """Take signed gradient steps that raise the cross-entropy, projected onto the ball and onto [0, 1]."""
     low, high = (images - radius).clamp(min=0), (images + radius).clamp(max=1)
     points = start
     for _ in range(steps):
         points = points.detach().requires_grad_()
-        # A sum, not a mean: half precision must not lose the gradients of a large batch.
+        # Sum, not mean: the mean over a large batch would underflow the gradients in half precision.
         loss = F.cross_entropy(model(points).float(), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, points)
         points = torch.clamp(points + step * gradient.sign(), low, high)

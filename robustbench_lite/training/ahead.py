@@ -1,4 +1,4 @@
-"""Work that is done in another thread before it is needed."""
+"""Work that another thread does in advance."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 _Result = TypeVar("_Result")
 
 AHEAD: Final = 2
-"""Jobs that are started before their results are asked for."""
+"""The number of jobs that start before their results are needed."""
 
 
 def done_ahead(jobs: Iterable[Callable[[], _Result]]) -> Iterator[_Result]:
-    """The results of the jobs, in order; one thread works on those to come."""
+    """Yield the results of the jobs in order, while one thread works on the next jobs."""
     with ThreadPoolExecutor(1) as worker:
         waiting: deque[Future[_Result]] = deque()
         for job in jobs:

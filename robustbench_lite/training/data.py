@@ -1,4 +1,4 @@
-"""Labelled images that a run trains and tests on, held in memory or decoded as they are needed."""
+"""The labelled images of a training: in memory, or in files that are decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robustbench_lite.training.recipes import Family, TrainingRecipe
 from robustbench_lite.training.seeds import generator
 
 LARGE: Final = 64
-"""Images with a longer side are trained on by ImageNet's recipe, and decoded as they are needed."""
+"""Images with a longer side use ImageNet's recipe and are decoded when they are needed."""
 
 
 class Images(Protocol):
@@ -25,7 +25,7 @@ class Images(Protocol):
 
     Attributes:
         labels: int64 (N,) on the CPU.
-        size: height and width of what `crops` and `read` return.
+        size: The height and width of the images that `crops` and `read` return.
     """
 
     @property
@@ -34,16 +34,16 @@ class Images(Protocol):
     def size(self) -> tuple[int, int]: ...  # noqa: D102
 
     def to(self, device: torch.device) -> Images:
-        """The same images, on the device if they are held in memory."""
+        """Return the same images, on the device where they are in memory."""
 
     def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
-        """Those images cropped and mirrored at random for training, uint8 (n, 3, H, W)."""
+        """Return these images for training, randomly cropped and mirrored, uint8 (n, 3, H, W)."""
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Images start to stop - 1 as they are tested, uint8 (n, 3, H, W)."""
+        """Return images start to stop - 1 for testing, uint8 (n, 3, H, W)."""
 
     def fingerprint(self) -> str:
-        """SHA-256 over what identifies the images and their labels."""
+        """Return a SHA-256 that identifies the images and their labels."""
 
 
 @dataclass(frozen=True)
@@ -59,43 +59,43 @@ class InMemory:
         return self.images.shape[2], self.images.shape[3]
 
     def to(self, device: torch.device) -> InMemory:
-        """The same images on the device."""
+        """Return the same images on the device."""
         return replace(self, images=self.images.to(device))
 
     def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
-        """The images, each shifted within a border of zeros and mirrored at random, whatever their size."""
+        """Return the images with a random shift within a border of zeros, randomly mirrored."""
         images = self.images.index_select(0, rows.to(self.images.device))
         return random_crop_flip(
             images, padding=recipe.padding, flip=0.5 if recipe.flip else 0.0, generator=draws
         )
 
     def read(self, start: int, stop: int) -> Tensor:
-        """The images as they are."""
+        """Return the images without a change."""
         return self.images[start:stop]
 
     def fingerprint(self) -> str:
-        """SHA-256 over all pixels and labels."""
+        """Return the SHA-256 of all pixels and labels."""
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         digest.update(self.images.cpu().contiguous().numpy().data)
         digest.update(self.labels.numpy().data)
         return digest.hexdigest()
 
     def subset(self, rows: Tensor) -> InMemory:
-        """Some of the images."""
+        """Return some of the images."""
         return InMemory(self.images[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run trains on and tests on.
+    """The training images and the test images of a run.
 
     Attributes:
-        name: as in the log.
-        train: training images.
-        test: test images; they choose nothing but the file best.pt.
-        classes: number of classes; labels run from 0.
-        class_names: in the order of the labels, where known.
-        family: which of the paper's recipes fits: "cifar" for small images, "imagenet" for large ones.
+        name: The name in the log.
+        train: The training images.
+        test: The test images. They only choose the epoch of the file best.pt.
+        classes: The number of classes; labels start at 0.
+        class_names: The names in the order of the labels, where they are known.
+        family: The paper's recipe that fits: "cifar" for small images, "imagenet" for large ones.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Dataset:
     family: Family
 
     def fingerprint(self) -> str:
-        """SHA-256 over both parts."""
+        """Return the SHA-256 of both parts."""
         return hashlib.sha256(f"{self.train.fingerprint()} {self.test.fingerprint()}".encode()).hexdigest()
 
 
@@ -122,23 +122,24 @@ def from_arrays(
     test_fraction: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """A data set from arrays.
+    """Make a data set from arrays.
 
     Args:
         images: uint8 (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1); NumPy array or tensor.
-        labels: whole numbers (N,) from 0.
-        test_images: as images; None keeps a part of the images for testing, drawn class by class.
-        test_labels: as labels.
-        name: in logs and errors.
-        class_names: in the order of the labels.
-        classes: number of classes; by default that of class_names, or the highest label + 1, where every
-            label below it occurs.
-        test_fraction: share of the images that becomes the test set where none is given.
-        seed: of that draw.
+        labels: Integers (N,) from 0.
+        test_images: The test images, in the form of `images`. None draws a part of the images of each class
+            for testing.
+        test_labels: The labels of the test images, in the form of `labels`.
+        name: The name in logs and errors.
+        class_names: The names in the order of the labels.
+        classes: The number of classes. By default the number of class_names, or the highest label + 1 where
+            every label below it occurs.
+        test_fraction: The share of the images that becomes the test set where there are no test images.
+        seed: The seed of that draw.
 
     Raises:
-        DataError: wrong shape, type or labels, or only one class.
-        InvalidInput: a test fraction that leaves nothing to train or test on.
+        DataError: The shape, type or labels are wrong, or there is only one class.
+        InvalidInput: The test fraction leaves no image to train on or to test on.
     """
     train = _checked(images, labels, name)
     if class_names is not None and classes is None:
@@ -146,8 +147,8 @@ def from_arrays(
     if test_images is None or test_labels is None:
         if (test_images is None) != (test_labels is None):
             raise InvalidInput("test_images and test_labels go together; only one of them was given")
-        kept, held = split(train.labels, test_fraction, seed)
-        train, test = train.subset(kept), train.subset(held)
+        train_rows, test_rows = split(train.labels, test_fraction, seed)
+        train, test = train.subset(train_rows), train.subset(test_rows)
     else:
         test = _checked(test_images, test_labels, f"the test set of {name}")
         if test.size != train.size:
@@ -185,16 +186,16 @@ def _checked(images: object, labels: object, name: str) -> InMemory:
         )
     if len(pixels) != len(classes) or not len(pixels):
         raise DataError(
-            f"{name}: {len(pixels)} images and {len(classes)} labels; expected as many, and at least one"
+            f"{name}: {len(pixels)} images and {len(classes)} labels; expected equal numbers, at least one"
         )
     return InMemory(pixels.permute(0, 3, 1, 2).contiguous(), classes.long())
 
 
 def _counted(labels: Tensor, name: str) -> int:
-    """The number of classes, where only the labels tell it: each must occur."""
-    found = labels.unique()
-    classes = int(found[-1]) + 1
-    absent = classes - int((found >= 0).sum())
+    """Return the number of classes from the labels alone; each class must occur."""
+    present = labels.unique()
+    classes = int(present[-1]) + 1
+    absent = classes - int((present >= 0).sum())
     if absent:
         raise DataError(
             f"{name} has labels up to {classes - 1}, of which {absent} never occur; number the classes from "
@@ -215,7 +216,7 @@ def check_labels(labels: Tensor, classes: int, name: str) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise DataError(
-            f"{name} has labels from {low} to {high}; with {classes} classes they run from 0 to {classes - 1}"
+            f"{name} has labels from {low} to {high}; the labels of {classes} classes are 0..{classes - 1}"
         )
 
 
@@ -229,7 +230,7 @@ def check_variety(labels: Tensor, name: str) -> None:
 
 
 def check_batch(images: int, batch_size: int, processes: int) -> None:
-    """Raise InvalidInput unless the images fill a batch and the batch feeds every process."""
+    """Raise InvalidInput unless the images fill a batch and every process gets two images of it."""
     if images < batch_size:
         raise InvalidInput(
             f"{images} training images do not fill one batch of {batch_size}; lower the batch size"
@@ -242,10 +243,10 @@ def check_batch(images: int, batch_size: int, processes: int) -> None:
 
 
 def split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to train on and rows to test on, both sorted; the test rows are drawn class by class.
+    """Divide rows into training rows and test rows, both sorted. The test rows are drawn class by class.
 
     Raises:
-        InvalidInput: the fraction is not between 0 and 1, or a class would have nothing to train on.
+        InvalidInput: The fraction is not between 0 and 1, or it leaves no training image of a class.
     """
     if not 0 < fraction < 1:
         raise InvalidInput(f"the test fraction must lie between 0 and 1, got {fraction}")

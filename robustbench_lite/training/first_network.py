@@ -1,4 +1,4 @@
-"""The network that a training starts from: fresh, from a checkpoint, or a module of the user's own."""
+"""The first network of a training: new weights, the weights of a checkpoint, or the user's own module."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class FirstNetwork:
     """A network with its first weights.
 
     Attributes:
-        network: takes normalised images (N, 3, H, W), returns logits (N, classes).
-        architecture: a name of the zoo, or the class of a user's own module.
-        own: whether it is a user's own module, which no name builds again.
-        weights: SHA-256 that identifies given weights; None for fresh ones, which follow from the seed.
-        changes: fields of the recipe that the given weights decide.
-        notes: sentences that the user should see.
+        network: The network, from normalised images (N, 3, H, W) to logits (N, classes).
+        architecture: A name of the zoo, or the class of the user's own module.
+        own: Whether it is the user's own module, which no name can build again.
+        weights: The SHA-256 of given weights; None for new weights, which the seed decides.
+        changes: The fields of the recipe that the given weights decide.
+        notes: The sentences that the user should see.
     """
 
     network: nn.Module
@@ -43,13 +43,13 @@ class FirstNetwork:
 def first_network(
     model: nn.Module | None, init: str | Path | None, settings: TrainingSettings, dataset: Dataset
 ) -> FirstNetwork:
-    """The network that is given, or one with the weights of a file, or a fresh one.
+    """Return a copy of the user's module, a network with the weights of a file, or one with new weights.
 
     Raises:
-        InvalidInput: `model` beside `arch` or `init`, or weights whose normalisation has no name.
-        CheckpointError: a file that can't be read.
-        UnknownName: no such architecture.
-        ModelError: `model` has other outputs than the data set has classes.
+        InvalidInput: `model` is used with `arch` or `init`, or the normalisation of the weights has no name.
+        CheckpointError: The file can't be read.
+        UnknownName: There is no such architecture.
+        ModelError: The outputs of `model` are not the classes of the data set.
     """
     if model is not None:
         if settings.arch is not None or init is not None:
@@ -122,7 +122,7 @@ def _from_file(init: str | Path, settings: TrainingSettings, dataset: Dataset) -
 def _with_fresh_head(
     network: nn.Module, architecture: str, classes: int, seed: int
 ) -> tuple[nn.Module, list[str]]:
-    """A fresh network with every tensor of the given one that has the same shape; the names of the others."""
+    """Build a new network, copy every tensor of equal shape, and return the names of the other tensors."""
     fresh = fresh_network(architecture, classes, seed)
     state, given = fresh.state_dict(), network.state_dict()
     fitting = {

@@ -1,4 +1,4 @@
-"""Image folders, one folder a class: files found, decoded in threads, cropped for training or for testing."""
+"""Image folders with one folder per class. Threads decode the files and crop them for training or testing."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Image files of any size, decoded when they are asked for.
+    """Image files of any size, which are decoded when they are needed.
 
     Attributes:
-        files: paths, in the order of the rows.
+        files: The paths in the order of the rows.
         labels: int64 (N,).
-        side: height and width of the crops.
-        name: in errors and fingerprints.
+        side: The height and width of the crops.
+        name: The name in errors and fingerprints.
     """
 
     files: tuple[Path, ...]
@@ -52,11 +52,11 @@ class FolderImages:
         return self.side, self.side
 
     def to(self, device: torch.device) -> FolderImages:
-        """Itself: files are decoded on the CPU."""
+        """Return this object, because the CPU decodes the files."""
         return self
 
     def crops(self, rows: Tensor, recipe: TrainingRecipe, draws: Generator) -> Tensor:
-        """The images, each a random area resized to the side, mirrored at random.
+        """Return a random area of each image, resized to `side` and randomly mirrored.
 
         Source: torchvision's RandomResizedCrop and RandomHorizontalFlip on PIL images.
         """
@@ -76,7 +76,7 @@ class FolderImages:
         return out.permute(0, 3, 1, 2)
 
     def read(self, start: int, stop: int) -> Tensor:
-        """The middle of each image: its shorter side resized to 256/224 of the side, the side cut out."""
+        """Resize the shorter side of each image to 256/224 of `side`, and return its central crop."""
         out = torch.empty((stop - start, self.side, self.side, 3), dtype=torch.uint8)
 
         def one(number: int) -> None:
@@ -86,7 +86,7 @@ class FolderImages:
         return out.permute(0, 3, 1, 2)
 
     def fingerprint(self) -> str:
-        """SHA-256 over class folder and name of every file, and the labels; contents are not read."""
+        """Return the SHA-256 of the labels and of each file's class folder and name, not of its content."""
         digest = hashlib.sha256(f"{self.side}".encode())
         for path in self.files:
             digest.update(f"{path.parent.name}/{path.name}\n".encode())
@@ -94,9 +94,9 @@ class FolderImages:
         return digest.hexdigest()
 
     def subset(self, rows: Tensor) -> FolderImages:
-        """Some of the images."""
-        chosen = tuple(self.files[row] for row in rows.tolist())
-        return FolderImages(chosen, self.labels[rows], self.side, self.name)
+        """Return some of the images."""
+        files = tuple(self.files[row] for row in rows.tolist())
+        return FolderImages(files, self.labels[rows], self.side, self.name)
 
     def _decode(self, row: int) -> decode.Pixels:
         path = self.files[row]
@@ -107,15 +107,17 @@ class FolderImages:
 
 
 def random_area(height: int, width: int, chances: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Box:
-    """The box (left, top, right, bottom) of a random area and shape.
+    """Return the box (left, top, right, bottom) of a random area and shape.
 
     Args:
-        height: of the image, in pixels.
-        width: of the image, in pixels.
-        chances: (tries, 4) uniform on [0, 1): area, shape, place down, place across, one row a try.
+        height: The height of the image, in pixels.
+        width: The width of the image, in pixels.
+        chances: (tries, 4) uniform draws from [0, 1): area, shape, vertical place, horizontal place; one row
+            per try.
 
-    Source: torchvision's RandomResizedCrop.get_params: area U(0.08, 1) of the image's, ratio log-uniform on
-    3/4 to 4/3, the first of ten tries that fits; else the largest middle box whose ratio is allowed.
+    Source: torchvision's RandomResizedCrop.get_params: the area is U(0.08, 1) of the image's, and the ratio
+    is log-uniform from 3/4 to 4/3. The first of ten tries that fits is used, else the largest central box of
+    an allowed ratio.
     """
     for area_chance, ratio_chance, down, across in chances:
         area = height * width * (_SCALE[0] + (_SCALE[1] - _SCALE[0]) * area_chance)
@@ -135,7 +137,7 @@ def random_area(height: int, width: int, chances: np.ndarray[tuple[int, int], np
 
 
 def middle(pixels: decode.Pixels, side: int) -> decode.Pixels:
-    """The middle crop of a test image, as torchvision's Resize and CenterCrop make it on a PIL image."""
+    """Return the central crop of a test image, as torchvision's Resize and CenterCrop on a PIL image."""
     height, width = pixels.shape[:2]
     short, target = min(height, width), round(side / _TEST_CROP)
     size = (target * width // short, target * height // short)
@@ -145,7 +147,7 @@ def middle(pixels: decode.Pixels, side: int) -> decode.Pixels:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; none if it is no folder."""
+    """Return the names of the folders in a folder, sorted; none where it is not a folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -153,10 +155,10 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def list_files(folder: Path, classes: Sequence[str], side: int) -> FolderImages:
-    """The image files of some classes, by class and name; labels are places in `classes`.
+    """List the image files of some classes, sorted by class and name; a label is an index of `classes`.
 
     Raises:
-        DataError: a class without a folder or without images.
+        DataError: A class has no folder or no images.
     """
     files: list[Path] = []
     labels: list[int] = []
@@ -173,7 +175,7 @@ def list_files(folder: Path, classes: Sequence[str], side: int) -> FolderImages:
 
 
 def common_size(images: FolderImages) -> tuple[int, int] | None:
-    """The one size of each class's first image; None where they differ."""
+    """Return the common size of each class's first image; None where the sizes differ."""
     firsts = {
         label: path
         for path, label in zip(reversed(images.files), reversed(images.labels.tolist()), strict=True)
@@ -183,10 +185,10 @@ def common_size(images: FolderImages) -> tuple[int, int] | None:
 
 
 def load(images: FolderImages, size: tuple[int, int]) -> InMemory:
-    """All the images decoded, as they are.
+    """Decode all images without a change.
 
     Raises:
-        DataError: an image has another size.
+        DataError: An image has another size.
     """
     out = torch.empty((len(images.files), *size, 3), dtype=torch.uint8)
 

@@ -1,4 +1,4 @@
-"""Fresh weights, as the authors of each architecture draw them."""
+"""New weights, drawn as the authors of each architecture do."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from robustbench_lite.training.seeds import seeded_modules
 
 
 def fresh_network(architecture: str, classes: int, seed: int) -> nn.Module:
-    """A network with weights that depend on the architecture and the seed alone.
+    """Build a network whose weights depend only on the architecture and the seed.
 
     Raises:
-        UnknownName: no such architecture.
+        UnknownName: There is no such architecture.
 
-    Source: the models of google-research/augmix: convolutions from N(0, 2 / (k * k * outputs)), biases of
+    Source: The models of google-research/augmix: convolutions from N(0, 2 / (k * k * outputs)), biases of
     linear layers 0.
     """
     with seeded_modules(torch.device("cpu"), seed, "weights"):

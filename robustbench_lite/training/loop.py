@@ -1,4 +1,4 @@
-"""The training loop: epochs, tests, log and state, the same weights whether it was interrupted or not."""
+"""The training loop: epochs, tests, log and state. An interruption does not change the weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from robustbench_lite.training.tensorboard import Board
 
 _TEST_BATCH: Final = {"cpu": 256}
 _TEST_BATCH_GPU: Final = 1024
-# Reading a number back stalls a GPU's queue, so there the loss is looked at every so many steps only.
+# Reading a number stalls the queue of a GPU, so on a GPU the loss is checked every few steps only.
 _LOOK_EVERY_GPU: Final = 20
 _NEVER: Final = 2**62
 _TAMER: Final = "lower the learning rate, clip the gradient (`clip_grad=1`), or leave `amp=...` out"
@@ -36,9 +36,9 @@ _TAMER: Final = "lower the learning rate, clip the gradient (`clip_grad=1`), or 
 
 @dataclass(frozen=True)
 class Order:
-    """Which images each step takes: a new random order every epoch, by the seed.
+    """The images of each step: every epoch has a new random order, which the seed decides.
 
-    A last batch with fewer than two images for each process is left out.
+    A last batch with fewer than two images per process is left out.
     """
 
     images: int
@@ -48,12 +48,12 @@ class Order:
 
     @property
     def steps(self) -> int:
-        """Steps an epoch."""
+        """The number of steps per epoch."""
         whole, rest = divmod(self.images, self.batch_size)
         return whole + (rest >= 2 * self.team.world)
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, float]]:
-        """Rows of this process in each batch from number `first` on, and what their mean loss counts for."""
+        """Yield this process's rows of each batch from number `first` on, and their share of the loss."""
         rows = torch.randperm(self.images, generator=generator(self.seed, "order", epoch))
         for batch in rows.split(self.batch_size)[first : self.steps]:
             mine = batch[self.team.rank :: self.team.world]
@@ -62,7 +62,7 @@ class Order:
 
 @dataclass
 class Totals:
-    """Sums over an epoch's training images so far, on the device; NaN is looked for in passing."""
+    """The sums over an epoch's training images so far, on the device. It also looks for NaN."""
 
     loss: Tensor
     wrong: Tensor
@@ -72,7 +72,7 @@ class Totals:
 
     @classmethod
     def zero(cls, device: torch.device) -> Totals:
-        """At the start of an epoch."""
+        """Return the sums at the start of an epoch."""
         return cls(
             torch.zeros((), device=device),
             torch.zeros((), dtype=torch.int64, device=device),
@@ -88,17 +88,17 @@ class Totals:
 
 
 class Loop:
-    """One run under way.
+    """One training that runs.
 
     Args:
-        dataset: training images and test images.
-        stepper: the network being trained.
-        recipe: hyper-parameters.
-        settings: how the run is carried out.
-        folder: where it is kept; None keeps nothing.
-        team: the processes that share it.
-        progress: told what happens.
-        board: TensorBoard's files, if asked for.
+        dataset: The training images and the test images.
+        stepper: The network and its optimizer.
+        recipe: The hyper-parameters.
+        settings: The settings of the run.
+        folder: The run folder; None writes nothing.
+        team: The processes that share the run.
+        progress: The receiver of progress events.
+        board: The TensorBoard files, where the settings ask for them.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Loop:
         self.saved_at = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on where an earlier start was."""
+        """Continue from the state of an earlier start."""
         self.stepper.load(state["stepper"])
         self.step = state["step"]
         self.history = [Epoch(**row) for row in state["history"]]
@@ -136,10 +136,10 @@ class Loop:
         self.totals.seconds = state["seconds"]
 
     def run(self) -> tuple[Epoch, ...]:
-        """All epochs that are left.
+        """Run the remaining epochs.
 
         Raises:
-            ModelError: the loss became NaN or infinite; the message names the step.
+            ModelError: The loss became NaN or infinite; the message names the step.
         """
         self.progress.begin(self.recipe.epochs, self.order.steps, self.step)
         while self.step < self.recipe.epochs * self.order.steps:
@@ -161,7 +161,7 @@ class Loop:
         self._finish(epoch, began)
 
     def _fed(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Cropped images, labels and share of every batch."""
+        """Yield the cropped images, the labels and the share of every batch."""
         batches = list(self.order.batches(epoch, first))
         start = epoch * self.order.steps + first
         jobs = (partial(self._cropped, start + number, rows) for number, (rows, _) in enumerate(batches))
@@ -173,7 +173,7 @@ class Loop:
         return self.train.crops(rows, self.recipe, draws)
 
     def _results(self, images: Images, jobs: Iterable[Callable[[], Tensor]]) -> Iterator[Tensor]:
-        """Of each job in turn; decoded ahead where images come from files."""
+        """Yield the result of each job in order, decoded in advance where the images are files."""
         return (job() for job in jobs) if isinstance(images, InMemory) else done_ahead(jobs)
 
     def _moved(self, images: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class Loop:
         return images.to(self.device, non_blocking=True)
 
     def _look(self, at_end: bool) -> None:
-        """Report, stop on NaN, and keep the state if it is time."""
+        """Report the progress, stop on NaN, and save the state when it is due."""
         totals = self._summed()
         bad = min(int(total["bad_step"]) for total in totals)
         if bad < _NEVER:
@@ -199,7 +199,7 @@ class Loop:
             self._save({"loss": loss, "wrong": wrong, "images": images})
 
     def _summed(self) -> list[dict[str, float]]:
-        """Every process's totals, in every process."""
+        """Return the sums over all processes, in every process."""
         mine = {
             "loss": float(self.totals.loss),
             "wrong": int(self.totals.wrong),
@@ -209,7 +209,7 @@ class Loop:
         return self.team.from_first(self.team.gather(mine))
 
     def _finish(self, epoch: int, began: float) -> None:
-        """Test, log and keep an epoch."""
+        """Test the network, and write the log and the files of an epoch."""
         totals = self._summed()
         images = sum(total["images"] for total in totals)
         test_loss, test_error = self._tested()
@@ -260,9 +260,9 @@ class Loop:
         self.saved_at = time.monotonic()
 
     def _tested(self) -> tuple[float, float]:
-        """Mean cross-entropy and error on the test images; the processes take batches in turn.
+        """Return mean cross-entropy and error on the test images, whose batches the processes share.
 
-        All of them test the first one's batch-norm statistics, which are what is kept.
+        All processes use the batch-norm statistics of the first one, which writes the files.
         """
         self.team.share(self.stepper.best_guess.buffers())
         loss, wrong = 0.0, 0

@@ -1,4 +1,4 @@
-"""The methods that the AugMix paper compares: what each shows the network, and the loss it minimises."""
+"""The training methods that the AugMix paper compares: the inputs of the network and the loss of each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ Shown = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a method starts from.
+    """The input of a method.
 
     Attributes:
-        images: uint8 (N, 3, H, W), cropped and mirrored already.
+        images: uint8 (N, 3, H, W), after the random crop and mirror.
         labels: int64 (N,).
-        classes: number of classes.
-        model: from images in [0, 1] to logits, in evaluation mode; for methods that ask the network.
-        draws: the source of all randomness.
+        classes: The number of classes.
+        model: The function from images in [0, 1] to logits, in evaluation mode, for methods that need the
+            network.
+        draws: The source of all randomness.
     """
 
     images: Tensor
@@ -53,11 +54,11 @@ class Method:
     """One row of the paper's tables.
 
     Attributes:
-        views: images in [0, 1], float (V * N, 3, H, W), and targets: labels (N,), or probabilities (N, K).
+        views: Images in [0, 1], float (V * N, 3, H, W), and targets: labels (N,), or probabilities (N, K).
             The first N images belong to the targets; further views share the network's batch with them.
-        loss: of all logits and the targets.
-        uses: fields of the recipe that are its own; another method's can't be changed with it.
-        needs: those of them that must be given.
+        loss: The loss of all logits and the targets.
+        uses: The fields of the recipe that this method uses, in addition to the common fields.
+        needs: The fields among them that the user must set.
     """
 
     views: Callable[[Batch, TrainingRecipe], Shown]
@@ -158,7 +159,7 @@ def _augmix(batch: Batch, recipe: TrainingRecipe) -> Shown:
 
 
 def _patch_uniform(batch: Batch, recipe: TrainingRecipe) -> Shown:
-    # `method_of` has checked that both are given.
+    # `method_of` has checked that both are set.
     size, strength = cast(int, recipe.patch_size), cast(float, recipe.patch_strength)
     patched = augmix.patch_uniform(_unit(batch.images), size, strength, generator=batch.draws)
     return patched, batch.labels
@@ -181,20 +182,21 @@ METHODS: Final[dict[str, Method]] = {
     "augmix": Method(_augmix, consistency, (*_MIX, "jsd_weight")),
     "patch-uniform": Method(_patch_uniform, uses=_PATCH, needs=_PATCH),
 }
-"""Name -> method; AutoAugment and Random AutoAugment are the paper's starred ones."""
+"""Name -> method. AutoAugment and Random AutoAugment are those with an asterisk in the paper."""
 
 
 def method_of(name: str, recipe: TrainingRecipe, changed: Collection[str] = ()) -> Method:
-    """The method of that name, once the recipe has what it needs.
+    """Return a method by name, and check that the recipe fits it.
 
     Args:
-        name: one of `METHODS`.
-        recipe: all hyper-parameters.
-        changed: fields of the recipe that the user gave.
+        name: A name of `METHODS`.
+        recipe: All hyper-parameters.
+        changed: The fields of the recipe that the user has set.
 
     Raises:
-        UnknownName: no such method.
-        InvalidInput: a field that the method needs is not given, or one that it doesn't use is.
+        UnknownName: There is no such method.
+        InvalidInput: A field that the method needs is missing, or the user has set a field that it does not
+            use.
     """
     if name not in METHODS:
         raise UnknownName("training method", name, METHODS)

@@ -1,4 +1,4 @@
-"""How a training run tells what it does; the terminal's bars and a notebook's silence both implement this."""
+"""The events of a training that a caller can follow. The bars of the terminal implement them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class Epoch:
     """One row of the log; errors are fractions.
 
     Attributes:
-        epoch: from 1.
-        step: updates so far.
-        lr: learning rate of the epoch's last update.
-        train_loss: mean of the loss that was minimised.
-        train_error: on the images as the method shows them.
-        test_loss: mean cross-entropy.
-        test_error: on the test images.
-        images_per_second: training images; the views of an image count once.
-        seconds: since the run began, interruptions left out.
+        epoch: The number of the epoch, from 1.
+        step: The number of updates so far.
+        lr: The learning rate of the epoch's last update.
+        train_loss: The mean of the minimised loss.
+        train_error: The error on the training images, augmented by the method.
+        test_loss: The mean cross-entropy on the test images.
+        test_error: The error on the test images.
+        images_per_second: The training images per second; the views of an image count once.
+        seconds: The seconds since the start of the run, without interruptions.
     """
 
     epoch: int
@@ -34,23 +34,23 @@ class Epoch:
 
 
 class TrainingProgress(Protocol):
-    """What happens during a run, in order; only the first process of several reports."""
+    """The events of a run, in order. Only the first of several processes reports them."""
 
     def note(self, text: str) -> None:
-        """A sentence that the user should see once."""
+        """Show a sentence to the user once."""
 
     def begin(self, epochs: int, steps_per_epoch: int, step: int) -> None:
-        """The run starts, or goes on after `step` updates."""
+        """The run starts, or continues after `step` updates."""
 
     def advance(self, step: int, loss: float, error: float, images_per_second: float) -> None:
-        """`step` updates are done; loss and error are the epoch's so far."""
+        """`step` updates are finished. Loss and error are those of the epoch so far."""
 
     def end_epoch(self, epoch: Epoch) -> None:
-        """An epoch is done and scored."""
+        """An epoch is finished and tested."""
 
 
 class SilentTraining:
-    """Says nothing."""
+    """Ignores all events."""
 
     def note(self, text: str) -> None:
         """Ignored."""

@@ -49,7 +49,7 @@ class TrainingRecipe:
         padding: Zero pixels around small images before the random crop. Paper: 4.
         flip: Mirror half of the images (not for digits or letters). Paper: yes.
         normalization: The input normalisation: half, imagenet, cifar10, cifar10-per-image, cifar100 or none.
-            Paper: half (mean and deviation 0.5); ImageNet imagenet.
+            Paper: Half (mean and deviation 0.5); ImageNet imagenet.
         severity: The severity of the operations of AugMix and of random augmentation. Paper: 3; ImageNet 1.
         width: AugMix chains per view. Paper: 3.
         depth: Operations per chain. Paper: 1 to 3 at random.
@@ -69,7 +69,7 @@ class TrainingRecipe:
         attack_steps: The number of steps of the attack. Default: 10.
 
     Raises:
-        InvalidInput: a value out of its range.
+        InvalidInput: A value is out of its range.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix", section 4 and appendix A; Goyal et al. 2017 for ImageNet's
     schedule.
@@ -177,29 +177,29 @@ _WHOLE: Final = frozenset(
         "attack_steps",
     }
 )
-"""The limits that count something."""
+"""The fields that count something."""
 
 
 def architecture_name(name: str | None, family: Family) -> str:
-    """The zoo's name for one of the paper's, for another, or for None, which is the paper's first choice."""
-    chosen = name or PAPER_ARCHITECTURE[family]
-    return ARCHITECTURE_NAMES.get(chosen, chosen)
+    """Return the zoo's name of an architecture. None is the paper's first choice."""
+    name = name or PAPER_ARCHITECTURE[family]
+    return ARCHITECTURE_NAMES.get(name, name)
 
 
 def paper_recipe(
     family: Family, architecture: str, method: str, changes: Mapping[str, Any] | None = None
 ) -> TrainingRecipe:
-    """The paper's recipe for a data set, an architecture and a method, with some of its fields changed.
+    """Return the paper's recipe for a data set, an architecture and a method, with the user's changes.
 
     Args:
         family: "cifar" for small images, "imagenet" for large ones.
-        architecture: a name that the zoo knows.
-        method: one of `METHODS`.
-        changes: field of `TrainingRecipe` -> value.
+        architecture: A name of the zoo.
+        method: A name of `METHODS`.
+        changes: The changes, field of `TrainingRecipe` -> value.
 
     Raises:
-        UnknownName: no such field.
-        InvalidInput: a value out of its range.
+        UnknownName: There is no such field.
+        InvalidInput: A value is out of its range.
     """
     changes = dict(changes or {})
     known = [field.name for field in fields(TrainingRecipe)]
@@ -218,7 +218,7 @@ def paper_recipe(
 def _imagenet(changes: dict[str, Any]) -> TrainingRecipe:
     batch_size = changes.get("batch_size", GOYAL_BATCH)
     changes.setdefault("lr", 0.1 * batch_size / GOYAL_BATCH)
-    # A short trial run would otherwise be all warm-up.
+    # Without this limit, a short trial run would be warm-up only.
     changes.setdefault("warmup_epochs", min(5, changes.get("epochs", 180) - 1))
     recipe = TrainingRecipe(
         epochs=180,

@@ -34,7 +34,7 @@ def _settings(record: Path) -> dict[str, Any]:
     try:
         stored = json.loads(record.read_text())
         if not isinstance(stored, dict):
-            raise ValueError("it is no record of settings")
+            raise ValueError("it is not a record of settings")
     except ValueError as error:
         raise InvalidInput(
             f"{record} is damaged ({error}); overwrite the run, or give another folder"
@@ -43,11 +43,11 @@ def _settings(record: Path) -> dict[str, Any]:
 
 
 class TrainingFolder:
-    """Files of one run; each appears whole or not at all.
+    """The files of one run. Each file is written in one step.
 
     Args:
-        path: the folder; made if need be.
-        identity: all settings that decide the weights, JSON-able.
+        path: The folder, which is made where it is missing.
+        identity: All settings that decide the weights, JSON-able.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
@@ -55,11 +55,11 @@ class TrainingFolder:
         self.identity: dict[str, Any] = json.loads(json.dumps(identity))
 
     def begin(self, *, overwrite: bool) -> dict[str, Any] | None:
-        """Make the folder this run's own and return the state to continue from, None for a new run.
+        """Prepare the folder for this run, and return the state to continue from; None for a new run.
 
         Raises:
-            InvalidInput: it can't be written, or it holds a run with other settings.
-            CheckpointError: the state is damaged.
+            InvalidInput: The folder can't be written, or it holds a run with other settings.
+            CheckpointError: The state is damaged.
         """
         record = self.path / _SETTINGS
         try:
@@ -104,7 +104,7 @@ class TrainingFolder:
             ) from error
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
             raise CheckpointError(
-                f"{path} is no state of a training run; overwrite the run, or give another folder"
+                f"{path} is not the state of a training run; overwrite the run, or give another folder"
             )
         return state
 
@@ -118,9 +118,9 @@ class TrainingFolder:
     def save_model(
         self, name: str, network: nn.Module, class_names: Sequence[str] | None, epoch: Epoch
     ) -> None:
-        """Write a model that `load_model` needs no option for."""
+        """Write a model that `load_model` loads without options."""
         mean, std = NORMALIZATIONS[self.identity["normalization"]]
-        chosen = "the last epoch" if name == LAST else "the epoch with the lowest test error"
+        choice = "the last epoch" if name == LAST else "the epoch with the lowest test error"
         with self._writing():
             save_checkpoint(
                 self.path / name,
@@ -131,11 +131,11 @@ class TrainingFolder:
                 std=std,
                 class_names=class_names,
                 method=self.identity["method"],
-                settings={**self.identity, **asdict(epoch), "chosen": chosen},
+                settings={**self.identity, **asdict(epoch), "chosen": choice},
             )
 
     def write_log(self, history: Sequence[Epoch]) -> None:
-        """Write the log, one row an epoch."""
+        """Write the log, with one row per epoch."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(field.name for field in fields(Epoch))
@@ -149,6 +149,6 @@ class TrainingFolder:
             yield
         except (OSError, RuntimeError) as error:
             raise InvalidInput(
-                f"{self.path} can't be written any more ({error}); once it can, the same command continues "
-                "from what was kept last"
+                f"{self.path} can't be written any more ({error}); when it can, the same command continues "
+                "from the last saved state"
             ) from error

@@ -1,4 +1,4 @@
-"""Learning rates as functions of the step."""
+"""The learning rate as a function of the step."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from robustbench_lite.training.recipes import TrainingRecipe
 
 
 def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> float:
-    """The rate of one update.
+    """Return the learning rate of one update.
 
     Args:
-        recipe: schedule and rates.
-        step: number of the update, from 0, over all epochs.
-        steps_per_epoch: updates an epoch.
+        recipe: The schedule and the rates.
+        step: The number of the update, from 0, over all epochs.
+        steps_per_epoch: The number of updates per epoch.
 
-    Source: the cosine of Loshchilov and Hutter 2017 per step; Goyal et al. 2017 for warm-up and steps, with
+    Source: The cosine of Loshchilov and Hutter 2017 per step; Goyal et al. 2017 for warm-up and steps, with
     the thirds of the AugMix paper's ImageNet script.
     """
     warmup = recipe.warmup_epochs * steps_per_epoch

@@ -1,6 +1,6 @@
-"""Randomness by key: a draw depends on the run's seed and on a key such as ("views", step), on nothing else.
+"""Random draws by key. A draw depends only on the seed of the run and on a key such as ("views", step).
 
-A run therefore has no hidden state to save: continued at a step, it draws what it would have drawn there.
+A run therefore has no hidden random state to save. A run that continues at a step makes the same draws there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import torch
 
 
 def generator(seed: int, *key: int | str) -> torch.Generator:
-    """A generator on the CPU for one purpose; equal keys give equal draws, on every device."""
+    """Return a CPU generator for one purpose. Equal keys give equal draws on every device."""
     return torch.Generator().manual_seed(_word(seed, *key))
 
 
 @contextlib.contextmanager
 def seeded_modules(device: torch.device, seed: int, *key: int | str) -> Iterator[None]:
-    """Make modules that draw for themselves (initialisation, dropout) draw by a key too.
+    """Let modules with their own random draws (initialisation, dropout) draw by a key, too.
 
-    torch gives such modules no generator but the global ones, so these are seeded inside and put back after.
+    Such modules use torch's global generators. This context seeds these generators and restores them
+    afterwards.
     """
     word = _word(seed, *key)
     gpu = [device] if device.type == "cuda" else []

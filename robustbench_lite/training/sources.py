@@ -47,18 +47,18 @@ def open_dataset(
             `images` and `labels`; a folder with train.npz and test.npz; a folder with train/ and val/ or
             test/, one folder per class in each; or one folder per class without that division; or images in
             memory, as `read_images` takes them.
-        data: folder of the files of a named data set.
-        test_data: the test images of images in memory; by default a part of the images is kept for testing.
-        download: let torchvision fetch CIFAR into `data` if it is not there.
-        image_size: side of the crops of an image folder; by default 224, or the images' own size where all
-            are small.
-        extra_train: further folders of training images with the same classes, such as Stylized-ImageNet's.
-        test_fraction: share of the images kept for testing where the data have no test part.
-        seed: seed of that division.
+        data: The folder of the files of a named data set.
+        test_data: The test images of images in memory. By default a part of the images becomes the test set.
+        download: Let torchvision download CIFAR into `data` where it is missing.
+        image_size: The side of the crops of an image folder. By default 224, or the size of the images where
+            all are small.
+        extra_train: Further folders of training images with the same classes, such as Stylized-ImageNet's.
+        test_fraction: The share of the images that becomes the test set where the data have none.
+        seed: The seed of that division.
 
     Raises:
-        DataError: nothing there, or what is there is damaged, empty or at odds with itself.
-        InvalidInput: an option that does not go with the data set.
+        DataError: The files are missing, damaged, empty or inconsistent.
+        InvalidInput: An option does not fit the data set.
     """
     if in_memory(name):
         if data is not None or download:
@@ -71,12 +71,11 @@ def open_dataset(
     known = name in NAMED
     if not known and (data is not None or download):
         raise InvalidInput(
-            f"{name} is a path of its own: leave out `data=DIR` and `download=True`, which go with "
-            f"{', '.join(NAMED)}"
+            f"{name} is a path: leave out `data=DIR` and `download=True`, which go with {', '.join(NAMED)}"
         )
     if known and data is None:
         raise DataError(
-            f"the place of the files of {name} is not known: give `data=DIR`, or set ROBUSTBENCH_LITE_DATA"
+            f"the folder of the files of {name} is unknown: give `data=DIR`, or set ROBUSTBENCH_LITE_DATA"
         )
     extra = extra_train
     place = Path(name if data is None else data).expanduser()
@@ -97,7 +96,7 @@ def open_dataset(
 
 
 def _memory(images: object, test_data: object, test_fraction: float, seed: int) -> Dataset:
-    """Images in memory; floats x become round(255 x)."""
+    """Read images in memory. A float x becomes round(255 x)."""
     shown = read_images(images)
     tested = None if test_data is None else read_images(test_data)
     for part, what in ((shown, "training"), (tested, "test")):
@@ -117,7 +116,7 @@ def _memory(images: object, test_data: object, test_fraction: float, seed: int) 
 def _refuse(name: str, image_size: int | None, extra: Sequence[str | Path]) -> None:
     if image_size is not None or extra:
         raise InvalidInput(
-            f"{name} is trained on as it is: `image_size=N` and `extra_train=DIR` go with image folders"
+            f"{name} has a fixed size: `image_size=N` and `extra_train=DIR` go with image folders"
         )
 
 
@@ -146,7 +145,7 @@ def _fetch(name: str, root: Path) -> None:
                 kind(str(root), download=True)
         except (OSError, RuntimeError) as error:
             raise DataError(f"torchvision could not download {name} to {root}: {error}") from error
-        # The others wait for the files here.
+        # The other processes wait for the files here.
         team.from_first(None)
 
 
@@ -170,7 +169,7 @@ def _pair(train: Path, test: Path, classes: Sequence[str], side: int, extra: Seq
 
 
 def test_part(place: Path) -> Path | None:
-    """The folder of the test images beside train/; None where there is none."""
+    """Return the folder of the test images beside train/; None where there is none."""
     return next((place / name for name in _TESTS if (place / name).is_dir()), None)
 
 
@@ -202,14 +201,14 @@ def _folder(
 def _same_classes(classes: Sequence[str], tested: Sequence[str], test: Path) -> None:
     unknown = sorted(set(tested) - set(classes))
     if unknown:
-        raise DataError(f"{test} has classes that the training images have not: {', '.join(unknown[:5])}")
+        raise DataError(f"{test} has classes that are not in the training images: {', '.join(unknown[:5])}")
 
 
 def _divided(
     place: Path, classes: Sequence[str], side: int, extra: Sequence[str | Path], fraction: float, seed: int
 ) -> Dataset:
     if extra:
-        raise InvalidInput(f"extra folders go with train/ and val/ folders, which {place} has not")
+        raise InvalidInput(f"extra folders go with train/ and val/ folders, which {place} does not have")
     images = image_folders.list_files(place, classes, side)
     train, test = split(images.labels, fraction, seed)
     return Dataset(
@@ -218,7 +217,7 @@ def _divided(
 
 
 def _held(dataset: Dataset) -> Dataset:
-    """The same data set in memory, with the small images' recipe, if its images are small and of one size."""
+    """Load small images of one size into memory, with the recipe for small images; keep others in files."""
     if not isinstance(dataset.train, FolderImages) or not isinstance(dataset.test, FolderImages):
         return dataset
     size = image_folders.common_size(dataset.train)

@@ -1,4 +1,4 @@
-"""The network being trained: a batch in, changed weights out."""
+"""The update of the network: one batch changes the weights once."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from robustbench_lite.training.settings import TrainingSettings
 
 
 class Stepper:
-    """Network, optimizer and what belongs to them, on one device.
+    """The network, the optimizer and their state on one device.
 
     Args:
-        network: with its first weights; moved to the device.
-        method: what the network is shown, and the loss.
-        recipe: hyper-parameters.
-        settings: precision, layout and the like.
-        classes: number of classes.
-        device: where to train.
-        team: the processes that share each batch.
+        network: The network with its first weights. It is moved to the device.
+        method: The training method, which makes the inputs and the loss.
+        recipe: The hyper-parameters.
+        settings: The settings of the run, such as precision and layout.
+        classes: The number of classes.
+        device: The device that trains.
+        team: The processes that share each batch.
     """
 
     def __init__(
@@ -70,20 +70,20 @@ class Stepper:
 
     @property
     def best_guess(self) -> nn.Module:
-        """The network to test and to keep: the average of the weights where there is one."""
+        """The network to test and to save: the average of the weights where there is one."""
         return self.average.module if self.average is not None else self.network
 
     def step(
         self, images: Tensor, labels: Tensor, step: int, lr: float, share: float
     ) -> tuple[Tensor, Tensor]:
-        """One update.
+        """Update the weights once.
 
         Args:
             images: uint8 (N, 3, H, W) on the device, this process's part of the batch.
             labels: int64 (N,) on the device.
-            step: number of the update, from 0; with the seed it decides all draws.
-            lr: learning rate.
-            share: what this process's mean loss counts for, 1 where all parts are equal.
+            step: The number of the update, from 0. It and the seed decide all draws.
+            lr: The learning rate.
+            share: The weight of this process's mean loss, 1 where all parts are equal.
 
         Returns:
             The loss and the number of wrong predictions, both still on the device.
@@ -92,7 +92,7 @@ class Stepper:
         draws = generator(seed, "views", step, rank)
         with seeded_modules(self.device, seed, "modules", step, rank):
             views, targets = self.method.views(
-                Batch(images, labels, self.classes, self._asked, draws), self.recipe
+                Batch(images, labels, self.classes, self._frozen_logits, draws), self.recipe
             )
             self.network.train()
             with autocast(self.device, self.settings.amp):
@@ -118,15 +118,15 @@ class Stepper:
             self.average.multi_avg_fn = _moving_average(min(self.settings.ema, (1 + step) / (10 + step)))
             self.average.update_parameters(self.network)
 
-    def _asked(self, images: Tensor) -> Tensor:
-        """Logits of the network in evaluation mode, whose statistics stay as they are."""
+    def _frozen_logits(self, images: Tensor) -> Tensor:
+        """Return the logits of the network in evaluation mode, which keeps its statistics."""
         self.network.eval()
         with autocast(self.device, self.settings.amp):
             logits: Tensor = self.network(self._normalised(images))
         return logits
 
     def predict(self, images: Tensor) -> Tensor:
-        """Logits, float32, of uint8 images on the device, by the network that would be kept."""
+        """Return the logits, float32, of uint8 images on the device, by the network that would be saved."""
         network = self.best_guess.eval()
         with torch.inference_mode(), autocast(self.device, self.settings.amp):
             logits: Tensor = network(self._normalised(images.float().div_(255)))
@@ -136,7 +136,7 @@ class Stepper:
         return ((images - self.mean) / self.std).contiguous(memory_format=self.layout)
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, beside its number and the seed."""
+        """Return everything that the next step depends on, except its number and the seed."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -145,7 +145,7 @@ class Stepper:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`."""
+        """Restore the result of `state`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

@@ -1,4 +1,4 @@
-"""TensorBoard's files, for those who have it."""
+"""The TensorBoard files of a training (extra `tensorboard`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_CURVES: Final = ("epoch", "step")
 
 
 def require_tensorboard() -> ModuleType:
-    """The module with torch's writer of TensorBoard's files.
+    """Return the module with torch's writer of TensorBoard files.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
@@ -25,11 +25,11 @@ def require_tensorboard() -> ModuleType:
 
 
 class Board:
-    """The log's columns as curves over the updates.
+    """The columns of the log as curves over the updates.
 
     Args:
-        path: folder of the files.
-        step: updates done before; curves of an earlier start are cut off there.
+        path: The folder of the files.
+        step: The number of updates of earlier starts. Their curves are cut there.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
@@ -46,5 +46,5 @@ class Board:
         self._writer.flush()
 
     def close(self) -> None:
-        """Finish the files."""
+        """Close the files."""
         self._writer.close()

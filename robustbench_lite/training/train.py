@@ -1,4 +1,4 @@
-"""Training from a data set's name, or a data set, to a classifier and its files."""
+"""Train a network from a data set or its name, and write its files."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from robustbench_lite.training.sources import open_dataset
 from robustbench_lite.training.stepper import Stepper
 from robustbench_lite.training.tensorboard import Board, require_tensorboard
 
-# They change how a run goes, not what it gives.
+# These settings do not change the weights.
 _FREE = ("device", "tensorboard", "save_minutes")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gives.
+    """The result of a training.
 
     Attributes:
-        classifier: the network after the last epoch, in evaluation mode, with its normalisation inside.
-        history: the log.
-        last: file of that network; None where nothing was kept.
-        best: file of the network at the epoch with the lowest test error, which the test set chose.
+        classifier: The network after the last epoch, in evaluation mode, with its normalisation inside.
+        history: The rows of the log.
+        last: The file of that network; None without a run folder.
+        best: The file of the network at the epoch with the lowest test error. The test set chooses this
+            epoch.
     """
 
     classifier: Classifier
@@ -120,71 +121,71 @@ def train(
         dataset: "cifar10", "cifar100" or "imagenet"; an image folder or an .npz; images in memory:
             `(images, labels)`, a torch `Dataset`, a `DataLoader` or a Hugging Face data set, as for
             `load_suite`; or what `open_dataset` returns.
-        data: folder of the files of a named data set.
-        test_data: the test images of images in memory, in any of their forms. By default a part of the images
+        data: The folder of the files of a named data set.
+        test_data: The test images of images in memory, in any of their forms. By default a part of the images
             is kept for testing.
-        download: let torchvision fetch CIFAR into `data`.
-        image_size: side of the crops of an image folder, in pixels.
-        extra_train: further folders of training images with the same classes.
-        test_fraction: share of the images kept for testing where the data have no test part.
-        model: a network of your own, from normalised images (N, 3, H, W) to logits (N, classes), with its
+        download: Let torchvision fetch CIFAR into `data`.
+        image_size: The side of the crops of an image folder, in pixels.
+        extra_train: The further folders of training images with the same classes.
+        test_fraction: The share of the images kept for testing where the data have no test part.
+        model: A network of your own, from normalised images (N, 3, H, W) to logits (N, classes), with its
             present weights; a copy of it is trained.
-        arch: architecture of a fresh network; by default the paper's first choice.
-        init: a checkpoint (or "torchvision:NAME") whose weights the training starts from. Where the number of
+        arch: The architecture of a fresh network; by default the paper's first choice.
+        init: A checkpoint (or "torchvision:NAME") whose weights the training starts from. Where the number of
             classes differs, the last layer starts fresh.
-        method: training method, a name of `METHODS`.
-        epochs: passes over the training images.
-        batch_size: images per step, over all processes together.
-        lr: highest learning rate.
-        min_lr: learning rate where the cosine ends.
+        method: Training method, a name of `METHODS`.
+        epochs: Passes over the training images.
+        batch_size: Images per step, over all processes together.
+        lr: Highest learning rate.
+        min_lr: Learning rate where the cosine ends.
         schedule: "cosine", or "thirds": divided by 10 after each third of the epochs.
-        warmup_epochs: epochs over which the learning rate rises linearly.
-        momentum: momentum of SGD.
-        nesterov: whether the momentum is Nesterov's.
-        weight_decay: weight decay of all parameters.
-        padding: zero pixels around small images before the random crop.
-        flip: whether half of the images are mirrored.
-        normalization: input normalisation by name.
-        severity: severity of the operations of AugMix and of random augmentation.
+        warmup_epochs: Epochs over which the learning rate rises linearly.
+        momentum: The momentum of SGD.
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: The weight decay of all parameters.
+        padding: Zero pixels around small images before the random crop.
+        flip: Whether half of the images are mirrored.
+        normalization: Input normalisation by name.
+        severity: The severity of the operations of AugMix and of random augmentation.
         width: AugMix chains per view.
-        depth: operations per chain; None draws 1 to 3.
-        alpha: parameter of the Dirichlet and Beta distributions that mix the chains.
-        all_ops: whether the four operations that overlap the -C suites are added.
-        jsd_weight: weight of the Jensen-Shannon loss.
-        cutout_size: side of Cutout's square, in pixels.
-        mixup_alpha: parameter of Mixup's Beta distribution.
-        cutmix_alpha: parameter of CutMix's Beta distribution.
-        cutmix_probability: share of batches that CutMix mixes.
-        policy: policy of AutoAugment*: "cifar" or "imagenet".
-        patch_size: side of Patch Uniform's square, in pixels.
-        patch_strength: strength of Patch Uniform's noise, for pixels in [0, 1].
-        attack_radius: radius of the l-infinity ball of the attack, for pixels in [0, 1].
-        attack_step: length of a step of the attack.
-        attack_steps: number of steps of the attack.
-        seed: seed of the first weights, of the order of the images and of all random draws.
+        depth: Operations per chain; None draws 1 to 3.
+        alpha: The parameter of the Dirichlet and Beta distributions that mix the chains.
+        all_ops: Whether the four operations that overlap the -C suites are added.
+        jsd_weight: The weight of the Jensen-Shannon loss.
+        cutout_size: The side of Cutout's square, in pixels.
+        mixup_alpha: The parameter of Mixup's Beta distribution.
+        cutmix_alpha: The parameter of CutMix's Beta distribution.
+        cutmix_probability: The share of batches that CutMix mixes.
+        policy: The policy of AutoAugment*: "cifar" or "imagenet".
+        patch_size: The side of Patch Uniform's square, in pixels.
+        patch_strength: The strength of Patch Uniform's noise, for pixels in [0, 1].
+        attack_radius: The radius of the l-infinity ball of the attack, for pixels in [0, 1].
+        attack_step: The length of a step of the attack.
+        attack_steps: The number of steps of the attack.
+        seed: The seed of the first weights, of the order of the images and of all random draws.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".
-        amp: autocast to "bf16" or "fp16"; None trains in float32.
-        tf32: let CUDA round float32 products to TF32.
-        compile: run the network through `torch.compile`.
-        channels_last: keep images and weights in the memory layout that tensor cores read.
-        clip_grad: largest norm of the gradient; None does not clip it.
-        ema: decay of an average of the weights, which is then tested and kept; None keeps no average.
-        tensorboard: write TensorBoard's files beside the CSV log.
-        save_minutes: minutes between two saves of the state within an epoch.
-        out: run folder for the models, the log and the state; the same call continues a run that was killed.
+        amp: Autocast to "bf16" or "fp16"; None trains in float32.
+        tf32: Let CUDA round float32 products to TF32.
+        compile: Run the network through `torch.compile`.
+        channels_last: Keep images and weights in the memory layout that tensor cores read.
+        clip_grad: The largest norm of the gradient; None does not clip it.
+        ema: The decay of an average of the weights, which is then tested and kept; None keeps no average.
+        tensorboard: Write TensorBoard's files beside the CSV log.
+        save_minutes: Minutes between two saves of the state within an epoch.
+        out: Run folder for the models, the log and the state; the same call continues a run that was killed.
             None keeps nothing.
-        overwrite: start afresh in a folder that holds another run.
-        progress: is told what happens; silent where None.
+        overwrite: Start afresh in a folder that holds another run.
+        progress: The receiver of progress events; None shows nothing.
 
     Returns:
-        The classifier, its files and the log, in every process of several.
+        The classifier, its files and the log, in every process.
 
     Raises:
-        DataError: missing or damaged files, labels out of range, or only one class.
-        InvalidInput: an unknown name, a value out of its range, fewer images than a batch, a folder that
-            can't be written or that holds a run with other settings.
-        CheckpointError: weights to start from that can't be read.
-        ModelError: the loss became NaN or infinite, or the outputs of `model` are not the classes.
+        DataError: Files are missing or damaged, labels are out of range, or there is only one class.
+        InvalidInput: A name is unknown, a value is out of its range, the images do not fill a batch, or the
+            folder can't be written or holds a run with other settings.
+        CheckpointError: The weights of `init` can't be read.
+        ModelError: The loss became NaN or infinite, or the outputs of `model` are not the classes.
 
     Source: Hendrycks, Mu et al. 2020, "AugMix: A Simple Data Processing Method to Improve Robustness and
     Uncertainty".
@@ -197,7 +198,7 @@ def train(
     settings = replace(settings, arch=start.architecture)
     changes = start.changes | changes
     recipe = paper_recipe(images.family, start.architecture, settings.method, changes)
-    chosen = method_of(settings.method, recipe, changes)
+    training_method = method_of(settings.method, recipe, changes)
     check_labels(images.train.labels, images.classes, images.name)
     check_labels(images.test.labels, images.classes, f"the test set of {images.name}")
     check_variety(images.train.labels, images.name)
@@ -206,7 +207,7 @@ def train(
         check_batch(len(images.train.labels), recipe.batch_size, team.world)
         with fixed_precision(tf32=settings.tf32):
             listener = (progress or SilentTraining()) if team.first else SilentTraining()
-            return _train(images, start, recipe, chosen, settings, out, overwrite, listener, team)
+            return _train(images, start, recipe, training_method, settings, out, overwrite, listener, team)
 
 
 def _train(
@@ -248,10 +249,10 @@ def _train(
         board.close()
     if folder is None:
         return Trained(_in_memory(stepper, recipe, start.architecture, dataset), history, None, None)
-    # The first process has written the files by now; the others wait for it here.
+    # The first process has written the files; the other processes wait for it here.
     team.from_first(None)
     last, best = folder.path / LAST, folder.path / BEST
-    if start.own:  # No name builds such a network again.
+    if start.own:  # No name can build this network again.
         return Trained(_in_memory(stepper, recipe, start.architecture, dataset), history, last, best)
     return Trained(load_model(last, start.architecture), history, last, best)
 
@@ -264,13 +265,13 @@ def _identity(
     settings: TrainingSettings,
     team: Processes,
 ) -> dict[str, Any]:
-    """What must be the same for two starts to be one run; its names are those of version 0.1."""
-    chosen = {name: value for name, value in asdict(settings).items() if name not in _FREE}
-    architecture = chosen.pop("arch")
+    """Return the facts that all starts of one run have in common, with the names of version 0.1."""
+    shared = {name: value for name, value in asdict(settings).items() if name not in _FREE}
+    architecture = shared.pop("arch")
     code = parse_reference(start.architecture)
     return {
         "architecture": architecture,
-        **chosen,
+        **shared,
         **asdict(recipe),
         "dataset": dataset.name,
         "data": dataset.fingerprint(),

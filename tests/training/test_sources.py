@@ -151,7 +151,7 @@ def test_an_npz_is_divided_and_a_pair_of_them_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenet"])
 def test_a_named_data_set_needs_a_place(name: str) -> None:
-    with pytest.raises(DataError, match=f"the place of the files of {name} is not known: give `data=DIR`"):
+    with pytest.raises(DataError, match=f"the folder of the files of {name} is unknown: give `data=DIR`"):
         open_dataset(name)
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_there_is_a_data_error(tmp_path: Path) -> None:
 def test_test_classes_that_were_not_trained_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", ("ape", "cat"))
     write_classes(tmp_path / "val", ("ape", "cat", "dog"))
-    with pytest.raises(DataError, match="val has classes that the training images have not: dog"):
+    with pytest.raises(DataError, match="val has classes that are not in the training images: dog"):
         open_dataset(tmp_path)
 
 
@@ -187,11 +187,11 @@ def test_npz_files_that_are_not_such_are_refused(tmp_path: Path) -> None:
 def test_options_that_do_not_go_with_the_data_are_refused(tmp_path: Path) -> None:
     write_cifar10(tmp_path)
     write_classes(tmp_path / "flat", ("ape", "cat"))
-    with pytest.raises(InvalidInput, match="is a path of its own: leave out `data=DIR`"):
+    with pytest.raises(InvalidInput, match="is a path: leave out `data=DIR`"):
         open_dataset(tmp_path / "flat", tmp_path)
     with pytest.raises(InvalidInput, match="ImageNet can't be downloaded without an account"):
         open_dataset("imagenet", tmp_path, download=True)
-    with pytest.raises(InvalidInput, match="cifar10 is trained on as it is"):
+    with pytest.raises(InvalidInput, match="cifar10 has a fixed size"):
         open_dataset("cifar10", tmp_path, image_size=64)
     with pytest.raises(InvalidInput, match="extra folders go with train/ and val/ folders"):
         open_dataset(tmp_path / "flat", extra_train=[tmp_path])

@@ -303,7 +303,7 @@ def test_damaged_files_of_a_run_are_named(toy: Dataset, quick: Options, tmp_path
     ):
         train(toy, out=tmp_path, **quick)
     torch.save({"format": 0}, tmp_path / "state.pt")
-    with pytest.raises(CheckpointError, match=r"state\.pt is no state of a training run"):
+    with pytest.raises(CheckpointError, match=r"state\.pt is not the state of a training run"):
         train(toy, out=tmp_path, **quick)
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(InvalidInput, match=r"settings\.json is damaged"):
