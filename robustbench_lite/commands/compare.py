@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import cloup
 
-from robustbench_lite.commands._options import format_option
+from robustbench_lite.commands._options import HELP_WIDTH, format_option
 
 
-@click.command("compare")
-@click.argument("run_a", type=click.Path(path_type=Path))
-@click.argument("run_b", type=click.Path(path_type=Path))
-@click.option(
+@cloup.command("compare", formatter_settings=HELP_WIDTH)
+@cloup.argument("run_a", type=click.Path(path_type=Path))
+@cloup.argument("run_b", type=click.Path(path_type=Path))
+@cloup.option(
     "--bootstrap",
-    type=click.IntRange(min=1000),
+    type=int,
+    metavar="N",
     default=4000,
     show_default=True,
-    help="Replicates of the bootstrap over images.",
+    help="Number of bootstrap replicates, at least 1000.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
-)
+@cloup.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Seed of the bootstrap.")
 @format_option
 def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: str) -> None:
     """Compare run B with run A, two folders of `robust eval` on the same suite and images.

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     cloup.option(
         "--severity",
         type=click.IntRange(1, 5),
+        metavar="1-5",
         default=3,
         show_default=True,
         help="The severity of the corruptions in --spectrum.",

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
-from robustbench_lite.commands._options import format_option, titled
+from robustbench_lite.commands._options import HELP_WIDTH, format_option, titled
 
 if TYPE_CHECKING:
     from robustbench_lite.results import Results
 
 
-@click.command("table")
-@click.argument("runs", nargs=-1, required=True, metavar="[TITLE=]RUN[,RUN...]...")
-@click.option("--reference", is_flag=True, help="Show the paper's own rows beside the results.")
+@cloup.command("table", formatter_settings=HELP_WIDTH)
+@cloup.argument("runs", nargs=-1, required=True, metavar="[TITLE=]RUN[,RUN...]...")
+@cloup.option("--reference", is_flag=True, help="Show the rows of the paper beside the results.")
 @format_option
 def table_command(runs: tuple[str, ...], reference: bool, style: str) -> None:
     """Print the table of run folders of `robust eval` on one suite.

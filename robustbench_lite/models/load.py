@@ -82,6 +82,7 @@ def load_model(
     trust_checkpoint: bool = False,
     entry: str | None = None,
     suite_classes: int | None = None,
+    name: str | None = None,
 ) -> Classifier:
     """Load a model, in evaluation mode and with its normalisation inside.
 
@@ -100,6 +101,7 @@ def load_model(
         entry: which of several sets of weights in the file to use, for example "state_dict_ema".
         suite_classes: number of classes of the suite that the model will meet; your own builder has it as
             num_classes.
+        name: the name of the model in tables and records; by default that of the file.
 
     Raises:
         CheckpointError: the file can't be read, its architecture is unknown, or its weights don't fit it.
@@ -116,7 +118,7 @@ def load_model(
     named = text.startswith(LIBRARIES) and not path.exists()
     if (named or reference is not None) and arch is not None:
         raise InvalidInput(f"{text} names both weights and architecture; leave out the architecture {arch!r}")
-    sha256, name = None, text
+    sha256, usual_name = None, text
     if reference is not None:
         found = _from_code(reference, request)
     elif named:
@@ -125,7 +127,7 @@ def load_model(
         raise _no_file(text)
     else:
         found = _from_file(path, request)
-        sha256, name = sha256_of(path), shown_name(path)
+        sha256, usual_name = sha256_of(path), shown_name(path)
     code = reference or (parse_reference(arch) if arch is not None else None)
     if num_classes is not None and found.num_classes not in (None, num_classes):
         raise CheckpointError(f"{text} has {found.num_classes} outputs, expected {num_classes}")
@@ -138,7 +140,7 @@ def load_model(
     info = describe(
         network,
         chosen,
-        name=name,
+        name=name or usual_name,
         architecture=found.architecture,
         source=text,
         sha256=sha256,

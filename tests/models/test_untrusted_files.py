@@ -107,7 +107,7 @@ class Tiny(nn.Module):
 def test_a_whole_module_needs_trust(wrap: Any, zipped: bool, tmp_path: Path, pixels: Tensor) -> None:
     network = Tiny().train()
     torch.save(wrap(network), tmp_path / "m.pt", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match=r"a whole pickled module \(.*\).*--trust-checkpoint"):
+    with pytest.raises(CheckpointError, match=r"a whole pickled module \(.*\).*`trust_checkpoint=True`"):
         load_model(tmp_path / "m.pt")
     model = load_model(tmp_path / "m.pt", trust_checkpoint=True, suite="cifar10-c")
     assert (model.info.format, model.info.architecture) == ("pickled module", "Tiny")
