@@ -1,4 +1,4 @@
-"""What goes into and comes out of `corrupt` and `perturb`: the checks at the public edge, and the chunks."""
+"""Checks of the arguments of `corrupt` and `perturb`, and the division of a batch into chunks."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import torch
 
 from robustbench_lite.errors import DataError, InvalidInput, MissingData, UnknownName
 from robustbench_lite.evaluation.generated import GenerationRecipe, generated_suite
+from robustbench_lite.evaluation.own_corruptions import with_own
 from robustbench_lite.evaluation.progress import EvaluationProgress, SilentEvaluation
 from robustbench_lite.evaluation.settings import SuiteSettings
 from robustbench_lite.keywords import pick
@@ -127,7 +128,7 @@ def open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress)
         return _generate(spec, clean, settings)
     place = _given(settings.data, os.environ.get(DATA_VARIABLE), "data")
     suite = load_official(
-        name,
+        with_own(spec, settings.corruptions),
         place,
         protocol=settings.protocol,
         corruptions=settings.corruptions,

@@ -31,7 +31,7 @@ SOURCES: Final[Mapping[tuple[str, str], Callable[[SuiteSpec, Path, str, Progress
 
 
 def load_official(
-    name: str,
+    suite: str | SuiteSpec,
     root: str | PathLike[str],
     *,
     protocol: str = "official",
@@ -47,7 +47,7 @@ def load_official(
     that all cells hold the same images; pixels are decoded later, when they are read.
 
     Args:
-        name: one of `SUITES`.
+        suite: one of `SUITES`, by name or as a record.
         root: where the files are.
         protocol: one of `PROTOCOLS`; how files become model inputs.
         corruptions: corruptions or perturbations to load; the test names if None.
@@ -60,7 +60,7 @@ def load_official(
         InvalidInput: no such severity, or an empty selection.
         DataError: files are missing, damaged, mislabelled or at odds with each other.
     """
-    spec = suite_spec(name)
+    spec = suite if isinstance(suite, SuiteSpec) else suite_spec(suite)
     if protocol not in PROTOCOLS:
         raise UnknownName("input protocol", protocol, PROTOCOLS)
     cells = select_cells(spec, corruptions, severities)

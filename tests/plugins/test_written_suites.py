@@ -13,9 +13,10 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
+import robustbench_lite as rb
 from robustbench_lite.cli import main
 from robustbench_lite.corruptions import CORRUPTIONS, Corruption, corrupt, levels
-from robustbench_lite.errors import InvalidInput, PluginError
+from robustbench_lite.errors import DataError, InvalidInput, PluginError
 from robustbench_lite.plugins import register
 from robustbench_lite.plugins.loading import _LOADED, load_plugin
 from robustbench_lite.plugins.workers import add_in_worker, additions_for_workers
@@ -145,3 +146,16 @@ def test_a_picture_and_a_contact_sheet_take_a_corruption_of_one_s_own_and_groups
     assert result.exit_code == 0, result.output
     sheet = np.asarray(Image.open(folder / "picture-contact-sheet.png"))
     assert sheet.shape[0] == 4 * (3 * 32 + 4) + 12 + 12  # four rows of threefold tiles with a gap of 4
+
+
+def test_a_written_suite_is_evaluated_from_disk_with_the_corruption_of_one_s_own(folder: Path) -> None:
+    load_plugin(folder / "dropout.py")
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    (folder / "CIFAR-10-C").mkdir()
+    np.save(folder / "CIFAR-10-C" / "labels.npy", np.tile(np.arange(20) % 10, 5).astype(np.uint8))
+    np.save(folder / "CIFAR-10-C" / "dropout.npy", np.concatenate([images] * 5))
+    suite = rb.load_suite("cifar10-c", folder, corruptions=["dropout"])
+    assert [cell.name for cell in suite.cells] == ["dropout"] * 5
+    assert suite.spec.heading("dropout") == "Dropout"
+    with pytest.raises(DataError, match=r"cells of CIFAR-10-C are missing in .*: fog 1-5"):
+        rb.load_suite("cifar10-c", folder, corruptions=["dropout", "fog"])

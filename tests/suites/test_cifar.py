@@ -127,15 +127,15 @@ def test_opening_a_cell_that_was_not_selected_is_an_error(make_cifar_c: MakeCopy
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"name": "cifar10c"}, UnknownName, "unknown suite 'cifar10c'; did you mean cifar10-c"),
-        ({"name": "cifar10-c", "protocol": "offical"}, UnknownName, "input protocol 'offical'.*official"),
-        ({"name": "cifar10-c", "corruptions": ["frosty"]}, UnknownName, "corruption of cifar10-c 'frosty'"),
+        ({"suite": "cifar10c"}, UnknownName, "unknown suite 'cifar10c'; did you mean cifar10-c"),
+        ({"suite": "cifar10-c", "protocol": "offical"}, UnknownName, "input protocol 'offical'.*official"),
+        ({"suite": "cifar10-c", "corruptions": ["frosty"]}, UnknownName, "corruption of cifar10-c 'frosty'"),
         (
-            {"name": "cifar10-c", "severities": [6]},
+            {"suite": "cifar10-c", "severities": [6]},
             InvalidInput,
             "severity 6 is not one of cifar10-c's",
         ),
-        ({"name": "cifar10-c", "corruptions": []}, InvalidInput, "selection of cifar10-c is empty"),
+        ({"suite": "cifar10-c", "corruptions": []}, InvalidInput, "selection of cifar10-c is empty"),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(
