@@ -11,8 +11,8 @@ from robustbench_lite.commands._options import HELP_WIDTH, format_option
 
 
 @cloup.command("compare", formatter_settings=HELP_WIDTH)
-@cloup.argument("run_a", type=click.Path(path_type=Path))
-@cloup.argument("run_b", type=click.Path(path_type=Path))
+@cloup.argument("run_a", metavar="RUN_A[,RUN_A...]")
+@cloup.argument("run_b", metavar="RUN_B[,RUN_B...]")
 @cloup.option(
     "--bootstrap",
     type=int,
@@ -23,8 +23,11 @@ from robustbench_lite.commands._options import HELP_WIDTH, format_option
 )
 @cloup.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Seed of the bootstrap.")
 @format_option
-def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: str) -> None:
+def compare_command(run_a: str, run_b: str, bootstrap: int, seed: int, style: str) -> None:
     """Compare run B with run A, two folders of `robust eval` on the same suite and images.
+
+    Several runs on both sides, A1,A2,A3 B1,B2,B3, are trainings of two methods: the variance between
+    trainings counts as well.
 
     For each corruption or perturbation and each headline score, print the difference B - A, its 95 %
     interval, paired image by image, and whether it is evidence that B is better or worse.
@@ -32,5 +35,12 @@ def compare_command(run_a: Path, run_b: Path, bootstrap: int, seed: int, style: 
     from robustbench_lite.commands._terminal import terminal_width
     from robustbench_lite.evaluation.compare import compare
 
-    comparison = compare(run_a, run_b, bootstrap=bootstrap, seed=seed)
+    comparison = compare(_runs(run_a), _runs(run_b), bootstrap=bootstrap, seed=seed)
     click.echo(comparison.report().render(style, terminal_width()))
+
+
+def _runs(argument: str) -> str | list[str]:
+    """One run folder, or the several that commas divide."""
+    if "," not in argument or Path(argument).exists():
+        return argument
+    return [run for run in argument.split(",") if run]

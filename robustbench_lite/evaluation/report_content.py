@@ -11,8 +11,9 @@ import numpy as np
 
 from robustbench_lite import metrics
 from robustbench_lite.errors import DataError, InvalidInput
-from robustbench_lite.evaluation.compare import compare, obstacles
+from robustbench_lite.evaluation.compare import compare
 from robustbench_lite.evaluation.example_images import Places, example_images, made_for_the_run
+from robustbench_lite.evaluation.run_scores import obstacles
 from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.report.content import Content, Examples, ModelRun, Reliability, Section
 from robustbench_lite.report.fourier.fourier_map import FourierMap

@@ -50,7 +50,7 @@ def top_label_brier_score(confidences: Numbers, correct: Numbers) -> float:
     Raises:
         InvalidInput: empty, lengths differ, or confidences outside [0, 1].
 
-    Source: AugMix (arXiv 1912.02781), section 4.4: RMS calibration error squared plus refinement, which is
+    Source: AugMix (arXiv 1912.02781), Appendix E: RMS calibration error squared plus refinement, which is
         this score before binning (Nguyen & O'Connor 2015).
     """
     confidence, right = confidences_and_correct(confidences, correct)
