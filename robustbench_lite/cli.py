@@ -109,8 +109,8 @@ class LazyGroup(click.Group):
             command = self.get_command(ctx, str(ctx.invoked_subcommand))
             raise CommandFailed(in_options(str(error), command)) from error
         except (KeyboardInterrupt, click.Abort):
-            kept = " What was finished is kept: the same command continues."
-            click.echo("Interrupted." + kept * (ctx.invoked_subcommand in RESUMED), err=True)
+            hint = " Finished work is stored: the same command continues."
+            click.echo("Interrupted." + hint * (ctx.invoked_subcommand in RESUMED), err=True)
             ctx.exit(INTERRUPTED)
 
 

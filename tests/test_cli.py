@@ -62,7 +62,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch: pytest.MonkeyPatch) -
     command_that_raises(monkeypatch, KeyboardInterrupt())
     result = CliRunner().invoke(cli.main, ["data"])
     assert result.exit_code == 130
-    assert result.stderr.strip() == "Interrupted. What was finished is kept: the same command continues."
+    assert result.stderr.strip() == "Interrupted. Finished work is stored: the same command continues."
 
 
 def test_ctrl_c_promises_nothing_for_commands_that_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

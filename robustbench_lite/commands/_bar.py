@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from robustbench_lite.commands._lines import Lines
-from robustbench_lite.commands._progress import first_console
+from robustbench_lite.commands._progress import first_console, progress_bars
 
 
 @contextmanager
@@ -20,21 +18,12 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     The estimate of the remaining time ignores the work of earlier starts, before the first call.
     """
     console = first_console()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("images"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as bars:
+    with progress_bars(console, "images") as bars:
         task = bars.add_task(title, total=None)
         lines = Lines(console, title, "images")
 
         def update(done: int, total: int) -> None:
             bars.update(task, completed=done, total=total)
-            lines.tell(done, total)
+            lines.update(done, total)
 
         yield update

@@ -22,7 +22,7 @@ class Lines:
         self._began = self._last = time.monotonic()
         self._before: int | None = None
 
-    def tell(self, done: int, total: int, detail: str = "") -> None:
+    def update(self, done: int, total: int, detail: str = "") -> None:
         """Print a line when one is due; `done` of `total` units are finished."""
         now = time.monotonic()
         if self._before is None:

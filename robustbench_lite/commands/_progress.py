@@ -25,13 +25,13 @@ def first_console() -> Console:
     return Console(stderr=True, quiet=not is_first_process(), soft_wrap=True, highlight=False)
 
 
-def detailed_bars(console: Console) -> Progress:
-    """EvaluationBars with a field `detail` for each task; none where the console is no terminal."""
+def progress_bars(console: Console, text: str) -> Progress:
+    """Return bars that end with `text`, a format of a rich `task`. Only a terminal shows them."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn(text),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
@@ -39,17 +39,18 @@ def detailed_bars(console: Console) -> Progress:
     )
 
 
-class EvaluationBars:
-    """Two bars on standard error: the whole run and the current cell."""
+class TerminalBars:
+    """Bars on standard error while a `with` block runs; plain lines where there is no terminal.
 
-    def __init__(self) -> None:
+    Args:
+        title: What happens to the units, for example "evaluated".
+        unit: What the bars count, for example "images".
+    """
+
+    def __init__(self, title: str, unit: str) -> None:
         self._console = first_console()
-        self._bars = detailed_bars(self._console)
-        self._lines = Lines(self._console, "evaluated", "images")
-        self._run: TaskID | None = None
-        self._cell: TaskID | None = None
-        self._images = self._done = 0
-        self._cell_images = 0
+        self._bars = progress_bars(self._console, "{task.fields[detail]}")
+        self._lines = Lines(self._console, title, unit)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -63,6 +64,17 @@ class EvaluationBars:
     def note(self, text: str) -> None:
         """Print a sentence."""
         self._console.print(in_options(text))
+
+
+class EvaluationBars(TerminalBars):
+    """Two bars on standard error: the whole run and the current cell."""
+
+    def __init__(self) -> None:
+        super().__init__("evaluated", "images")
+        self._run: TaskID | None = None
+        self._cell: TaskID | None = None
+        self._images = self._done = 0
+        self._cell_images = 0
 
     def begin(self, images: int) -> None:
         """Show the bar of the run."""
@@ -83,7 +95,7 @@ class EvaluationBars:
             self._bars.advance(self._cell, images)
             done = self._done + int(self._bars.tasks[self._cell].completed)
             self._bars.update(self._run, completed=done)
-            self._lines.tell(done, self._images)
+            self._lines.update(done, self._images)
 
     def end_cell(self, result: CellResult) -> None:
         """Complete the cell and show its score."""

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.progress import TaskID
 
-from robustbench_lite.commands._lines import Lines
-from robustbench_lite.commands._progress import detailed_bars, first_console
-from robustbench_lite.commands._wording import in_options
+from robustbench_lite.commands._progress import TerminalBars
 
 if TYPE_CHECKING:
     from robustbench_lite.training.progress import Epoch
 
 
-class TrainingBars:
+class TrainingBars(TerminalBars):
     """One bar on standard error over all updates, with loss, error and speed."""
 
     def __init__(self) -> None:
-        self._console = first_console()
-        self._bars = detailed_bars(self._console)
-        self._lines = Lines(self._console, "trained", "steps")
+        super().__init__("trained", "steps")
         self._task: TaskID | None = None
         self._epochs = self._total = 0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def note(self, text: str) -> None:
-        """Print a sentence."""
-        self._console.print(in_options(text))
 
     def begin(self, epochs: int, steps_per_epoch: int, step: int) -> None:
         """Show the bar."""
         self._epochs = epochs
         self._total = epochs * steps_per_epoch
-        self._lines.tell(step, self._total)
+        self._lines.update(step, self._total)
         self._task = self._bars.add_task("steps", total=self._total, completed=step, detail="")
 
     def advance(self, step: int, loss: float, error: float, images_per_second: float) -> None:
@@ -50,7 +32,7 @@ class TrainingBars:
         if self._task is not None:
             detail = f"loss {loss:.3f}, error {100 * error:.2f} %, {images_per_second:,.0f} images/s"
             self._bars.update(self._task, completed=step, detail=detail)
-            self._lines.tell(step, self._total, f" ({detail})")
+            self._lines.update(step, self._total, f" ({detail})")
 
     def _left(self, step: int) -> str:
         return f", {self._lines.left(step, self._total)} left" if step < self._total else ""

@@ -74,7 +74,7 @@ def flip_rate(flip_probabilities: Mapping[str, float], baseline: Mapping[str, fl
     """
     if not flip_probabilities:
         raise InvalidInput("no flip probabilities: expected a mapping perturbation -> flip probability")
-    return _ratios(_chosen(flip_probabilities, list(flip_probabilities), top=1), baseline)
+    return _ratios(_checked(flip_probabilities, list(flip_probabilities), top=1), baseline)
 
 
 def mean_flip_probability(
@@ -92,7 +92,7 @@ def mean_flip_probability(
 
     Source: AugMix (arXiv 1912.02781), Table 6; hendrycks/robustness ImageNet-P/cifar-p-eval.py (spatter).
     """
-    return _mean(_chosen(flip_probabilities, perturbation_list(over), top=1))
+    return _mean(_checked(flip_probabilities, perturbation_list(over), top=1))
 
 
 def mean_flip_rate(
@@ -111,7 +111,7 @@ def mean_flip_rate(
 
     Source: Hendrycks & Dietterich 2019, section 4.2; AugMix, Table 3.
     """
-    return _mean(_ratios(_chosen(flip_probabilities, perturbation_list(over), top=1), baseline))
+    return _mean(_ratios(_checked(flip_probabilities, perturbation_list(over), top=1), baseline))
 
 
 def mean_top5_distance(
@@ -131,8 +131,8 @@ def mean_top5_distance(
 
     Source: Hendrycks & Dietterich 2019, section 4.2 (mT5D).
     """
-    chosen = _chosen(distances, perturbation_list(over), top=15)
-    return _mean(chosen if baseline is None else _ratios(chosen, baseline))
+    values_by_name = _checked(distances, perturbation_list(over), top=15)
+    return _mean(values_by_name if baseline is None else _ratios(values_by_name, baseline))
 
 
 def perturbation_list(over: PerturbationList) -> list[str]:
@@ -151,18 +151,18 @@ def perturbation_list(over: PerturbationList) -> list[str]:
     return list(over)
 
 
-def _chosen(values: Mapping[str, float], names: list[str], *, top: float) -> dict[str, float]:
+def _checked(values: Mapping[str, float], names: list[str], *, top: float) -> dict[str, float]:
     missing = [name for name in names if name not in values]
     if missing:
         raise IncompleteResults(
             f"not evaluated: {', '.join(missing)}; evaluate what is missing, or average over a shorter list "
             "on purpose with over=[...]"
         )
-    chosen = {name: float(values[name]) for name in names}
-    for name, value in chosen.items():
+    values_by_name = {name: float(values[name]) for name in names}
+    for name, value in values_by_name.items():
         if not 0 <= value <= top:
             raise InvalidInput(f"the value of {name} must lie in [0, {top:g}], but is {value:g}")
-    return chosen
+    return values_by_name
 
 
 def _ratios(values: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, float]:

@@ -69,9 +69,9 @@ def top5_distance_per_video(top: torch.Tensor, *, against_first: bool, step: int
     The five lists suffice: a class that left the top five counts as sixth wherever it went.
     """
     before, after = paired_frames(top, against_first=against_first, step=step)
-    found = before.unsqueeze(-1) == after.unsqueeze(-2)
+    matches = before.unsqueeze(-1) == after.unsqueeze(-2)
     places = torch.arange(TOP, device=top.device)
-    moved_to = torch.where(found, places, TOP).amin(dim=-1)
+    moved_to = torch.where(matches, places, TOP).amin(dim=-1)
     distances = (moved_to - places).abs().sum(dim=-1)
     return distances.to(_precision(top)).mean(dim=1)
 

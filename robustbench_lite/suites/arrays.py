@@ -198,13 +198,13 @@ def _pair(item: Any, dataset: object) -> tuple[Any, Any]:
 def _image_key(item: Mapping[str, Any], dataset: object) -> str:
     features = getattr(dataset, "features", None) or {}
     columns = [name for name, kind in features.items() if type(kind).__name__ == "Image"]
-    found = [name for name in IMAGE_KEYS if name in item] or [name for name in columns if name in item]
-    if not found:
+    keys = [name for name in IMAGE_KEYS if name in item] or [name for name in columns if name in item]
+    if not keys:
         raise InvalidInput(
             f"no images among the columns {', '.join(map(str, item))}; expected one of "
             f"{', '.join(IMAGE_KEYS)}"
         )
-    return found[0]
+    return keys[0]
 
 
 def _label_of(item: Mapping[str, Any], dataset: object) -> Any:
@@ -215,12 +215,12 @@ def _label_of(item: Mapping[str, Any], dataset: object) -> Any:
 def _label_key(item: Mapping[str, Any], dataset: object) -> str | None:
     features = getattr(dataset, "features", None) or {}
     columns = [name for name, kind in features.items() if type(kind).__name__ == "ClassLabel"]
-    found = [name for name in LABEL_KEYS if name in item] or [name for name in columns if name in item]
-    if len(found) > 1:
+    keys = [name for name in LABEL_KEYS if name in item] or [name for name in columns if name in item]
+    if len(keys) > 1:
         raise InvalidInput(
-            f"several columns could be the labels: {', '.join(found)}; keep one of them (remove_columns)"
+            f"several columns could be the labels: {', '.join(keys)}; keep one of them (remove_columns)"
         )
-    return found[0] if found else None
+    return keys[0] if keys else None
 
 
 def _class_names(dataset: object) -> tuple[str, ...] | None:

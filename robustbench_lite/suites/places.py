@@ -291,8 +291,8 @@ def _cells_in_tar(
     for number, folder in enumerate(index.directories):
         *above, wnid = folder.split("/")
         if len(above) >= depth and wnid:
-            kept = tuple(above) if spec.kind == "clean" else tuple(above[len(above) - depth :])
-            by_path.setdefault(kept, {})[wnid] = number
+            group = tuple(above) if spec.kind == "clean" else tuple(above[len(above) - depth :])
+            by_path.setdefault(group, {})[wnid] = number
     if spec.kind == "clean":
         return _clean_in_tar(spec, index, cells, by_path, suffixes)
     return {

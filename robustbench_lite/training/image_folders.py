@@ -166,11 +166,11 @@ def list_files(folder: Path, classes: Sequence[str], side: int) -> FolderImages:
         place = folder / name
         if not place.is_dir():
             raise DataError(f"{folder} has no folder for the class {name}")
-        found = sorted(entry for entry in os.listdir(place) if entry.lower().endswith(SUFFIXES))
-        if not found:
+        names = sorted(entry for entry in os.listdir(place) if entry.lower().endswith(SUFFIXES))
+        if not names:
             raise DataError(f"{place} holds no images ({', '.join(SUFFIXES)}); remove the folder or fill it")
-        files += [place / entry for entry in found]
-        labels += [label] * len(found)
+        files += [place / entry for entry in names]
+        labels += [label] * len(names)
     return FolderImages(tuple(files), torch.tensor(labels), side, str(folder))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Generator, Tensor
@@ -132,29 +132,17 @@ def _adversarial(batch: Batch, recipe: TrainingRecipe) -> Shown:
     return images, batch.labels
 
 
+def _augmix_settings(recipe: TrainingRecipe) -> dict[str, Any]:
+    return {name: getattr(recipe, name) for name in ("severity", "width", "depth", "alpha", "all_ops")}
+
+
 def _augmix_no_jsd(batch: Batch, recipe: TrainingRecipe) -> Shown:
-    mixed = augmix.augment_and_mix(
-        batch.images,
-        severity=recipe.severity,
-        width=recipe.width,
-        depth=recipe.depth,
-        alpha=recipe.alpha,
-        all_ops=recipe.all_ops,
-        generator=batch.draws,
-    )
+    mixed = augmix.augment_and_mix(batch.images, **_augmix_settings(recipe), generator=batch.draws)
     return mixed, batch.labels
 
 
 def _augmix(batch: Batch, recipe: TrainingRecipe) -> Shown:
-    views = augmix.augmix_views(
-        batch.images,
-        severity=recipe.severity,
-        width=recipe.width,
-        depth=recipe.depth,
-        alpha=recipe.alpha,
-        all_ops=recipe.all_ops,
-        generator=batch.draws,
-    )
+    views = augmix.augmix_views(batch.images, **_augmix_settings(recipe), generator=batch.draws)
     return views.flatten(0, 1), batch.labels
 
 

@@ -31,7 +31,7 @@ def told(clock: Clock, *, terminal: bool = False) -> list[str]:
     out = io.StringIO()
     lines = Lines(Console(file=out, force_terminal=terminal, width=200), "evaluated", "images")
     for done in range(500, 551, 10):
-        lines.tell(done, 1000, " (fog)")
+        lines.update(done, 1000, " (fog)")
         clock.now += 30
     return out.getvalue().splitlines()
 

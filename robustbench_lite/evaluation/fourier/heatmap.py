@@ -118,8 +118,8 @@ def fourier_heatmap(
         batch_size: images per forward pass; None measures the fastest size.
         bootstrap: replicates for the bands of the radial profile; 0 leaves them out.
         seed: seed of the signs of the perturbations, of the sample and of the bootstrap.
-        out: run folder, where outcomes are kept; the same call continues a sweep that was killed. None keeps
-            nothing.
+        out: The run folder, which stores the outcomes. The same call continues a sweep that was killed. None
+            stores nothing.
         overwrite: start afresh in a folder that holds another sweep.
         progress: called with images evaluated and images in all.
 
@@ -194,17 +194,17 @@ class _Sweeping:
     team: Processes
 
     def go(self, folder: Path | None, overwrite: bool, progress: SweepProgress) -> FourierMap:
-        """Check the model, measure what is not kept yet, and sum up."""
+        """Check the model, measure the missing outcomes, and sum up."""
         sample = self.images.read(0, min(_SAMPLE, len(self.images)), self.device).permute(0, 2, 3, 1)
         forward, made_ready, width = ready(self.classifier, sample, self.settings, self.device, None)
         if self.metric == "error":
             check_classes(self.images, width, self.classifier.info.name)
         outputs = describe_outputs(forward, sample, lambda text: None)
         store = Store(folder, self.identity(), outputs, self.team.rank)
-        kept = store.begin(overwrite=overwrite) if self.team.first else None
+        stored = store.begin(overwrite=overwrite) if self.team.first else None
         size = store.batch_size = self.batch_size(forward, sample, store)
         sweep = Sweep(forward, self.images, self.plan, self.metric, self.norm, self.settings.seed, size)
-        outcomes = kept or sweep.empty()
+        outcomes = stored or sweep.empty()
         group, done = self.team.from_first((outcomes.group, outcomes.done))
         if not self.team.first:
             pairs, images = outcomes.values.shape
@@ -219,14 +219,14 @@ class _Sweeping:
         tell(0)
         sweep.run(units[self.team.rank :: self.team.world], outcomes, store, tell)
         facts = {"batch_size": size, "optimisation": made_ready, "processes": self.team.world}
-        found: FourierMap | None = None
+        fourier_map: FourierMap | None = None
         parts = self.team.gather(outcomes)
         if self.team.first:
             for part in parts[1:]:
                 outcomes.merge(part)
             store.finish(outcomes)
-            found = self.summed_up(sweep, outcomes, facts)
-        result = self.team.from_first(found)
+            fourier_map = self.summed_up(sweep, outcomes, facts)
+        result = self.team.from_first(fourier_map)
         if result is None:
             raise ModelError("the first process of the sweep sent no map")
         return result

@@ -130,20 +130,20 @@ def array_images(images: object) -> ImageSet:
     return _from_arrays(own.images, own.labels, MEMORY)
 
 
-def sample_images(found: ImageSet, limit: int | None, seed: int) -> ImageSet:
+def sample_images(images: ImageSet, limit: int | None, seed: int) -> ImageSet:
     """The first `limit` images of a seeded permutation, in their own order; all where there is no limit.
 
     Raises:
         InvalidInput: a limit below 1.
     """
-    if limit is None or limit >= len(found):
-        return found
+    if limit is None or limit >= len(images):
+        return images
     if limit < 1:
         raise InvalidInput(f"`limit={limit}` must be at least 1 image")
-    kept = np.sort(np.random.Generator(np.random.Philox(seed)).permutation(len(found))[:limit])
-    labels = found.labels[kept] if found.labels is not None else None
-    source = {**found.source, "sample": f"the first {limit} of a random permutation, seed {seed}"}
-    return ImageSet(found.reader, found.index[kept], labels, found.classes, source)
+    rows = np.sort(np.random.Generator(np.random.Philox(seed)).permutation(len(images))[:limit])
+    labels = images.labels[rows] if images.labels is not None else None
+    source = {**images.source, "sample": f"the first {limit} of a random permutation, seed {seed}"}
+    return ImageSet(images.reader, images.index[rows], labels, images.classes, source)
 
 
 def check_classes(images: ImageSet, width: int, name: str) -> None:
