@@ -58,6 +58,8 @@ def _harmless() -> list[Any]:
         (reconstruct, "numpy.core.multiarray._reconstruct"),
         (reconstruct, "numpy._core.multiarray._reconstruct"),
         (_without_factory, "collections.defaultdict"),
+        (_as_list, "collections.deque"),
+        (_as_dict, "collections.Counter"),
         *(
             (pathlib.PurePosixPath, f"{module}.{name}")
             for module in ("pathlib", "pathlib._local")
@@ -75,6 +77,33 @@ def _without_factory(*factory: object) -> collections.OrderedDict[object, object
     """A dictionary for a defaultdict, which the restricted unpickler can't fill."""
     return collections.OrderedDict()
 
+
+def _as_list(*arguments: object) -> list[object]:
+    """A list for a deque; what the file holds for it is appended."""
+    first = arguments[0] if arguments else ()
+    return list(first) if isinstance(first, list | tuple) else []
+
+
+def _as_dict(*arguments: object) -> dict[object, object]:
+    """A dictionary for a counter."""
+    return dict(arguments[0]) if arguments and isinstance(arguments[0], dict) else {}
+
+
+# Modules of the standard library whose classes scripts store beside weights. They are stood in for, not run.
+_INERT_MODULES = frozenset(
+    (
+        "collections",
+        "datetime",
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "logging",
+        "time",
+        "types",
+        "uuid",
+    )
+)
 
 _BUILTINS: tuple[type, ...] = (dict, list, tuple, set, frozenset, int, float, bool, str, slice)
 
@@ -134,17 +163,18 @@ def _read_trusting(path: Path) -> object:
 
 
 def _unknown_global(message: str, path: Path) -> str | None:
-    """The class that stopped a load; nothing of the standard library is ever stood in for."""
+    """The class that stopped a load; functions of the standard library are never stood in for."""
     blocked = _BLOCKED.search(message)
     found = _GLOBAL.search(message)
     name = blocked.group(1) if blocked else found.group(1) if found else None
     if name is None:
         return None
     root = name.partition(".")[0]
-    if blocked or "." not in name or root in sys.stdlib_module_names or root in ("__builtin__", "nt"):
+    foreign = root not in sys.stdlib_module_names and root not in ("__builtin__", "nt")
+    if blocked or "." not in name or not (foreign or root in _INERT_MODULES):
         raise CheckpointError(
             f"{path} asks to call {name} while it is read, which no set of weights needs; it was not run. "
-            "Don't trust this file unless you know who wrote it"
+            "Pass `trust_checkpoint=True` only if you know who wrote the file"
         )
     return name
 

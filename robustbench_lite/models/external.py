@@ -46,6 +46,10 @@ SIZE_TOLERANCE = 0.2
 NEAREST = 4
 # The older of torchvision's releases: the networks of the published tables.
 PREFERRED_WEIGHTS = "IMAGENET1K_V1"
+# Pixels, in the preprocessing of ImageNet that the suites share.
+USUAL_RESIZE, USUAL_CROP = 256, 224
+# Classifiers that convert their input inside, as torchvision's own weights need; the weights do not show it.
+CONVERTING = ("googlenet", "inception_v3")
 
 
 @cache
@@ -73,9 +77,10 @@ def build_torchvision(name: str, num_classes: int, shapes: Shapes | None = None)
     if name not in torchvision_names():
         raise UnknownName("torchvision model", name, torchvision_names())
     options: dict[str, Any] = {}
-    if name in ("googlenet", "inception_v3"):
+    if name in CONVERTING:
         auxiliary = shapes is None or any(key.startswith(AUXILIARY) for key in shapes)
-        options = {"init_weights": False, "aux_logits": auxiliary}
+        # torchvision's own weights were ported from networks with other statistics; it converts inside.
+        options = {"init_weights": False, "aux_logits": auxiliary, "transform_input": True}
     positions = (shapes or {}).get("encoder.pos_embedding")
     patch = (shapes or {}).get("conv_proj.weight")
     if name.startswith("vit") and positions and patch and len(positions) == 3:
@@ -142,14 +147,14 @@ def torchvision_head(name: str) -> str:
     return next(key for key in reversed(keys) if key.endswith(".weight"))
 
 
-def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, str]:
-    """Load torchvision's own weights, downloading them where its cache has them not.
+def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, tuple[str, ...]]:
+    """Load torchvision's own weights, downloading them where they are not in its cache.
 
     Args:
         name: "resnet50", or "resnet50@IMAGENET1K_V2" for another release than PREFERRED_WEIGHTS.
 
     Returns:
-        The network, the normalisation of its weights, and the release.
+        The network, the normalisation of its weights, and notes: the release, unusual preprocessing.
 
     Raises:
         UnknownName: no such model, or no such release of it.
@@ -183,7 +188,28 @@ def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, str]:
     chosen = custom_normalization(
         tuple(preprocessing.mean), tuple(preprocessing.std), f"what torchvision states for {release}"
     )
-    return network, chosen, release
+    return network, chosen, (f"weights {release}", *_preprocessing_note(preprocessing))
+
+
+def stated_normalization(name: str) -> Normalization:
+    """Return what torchvision states for the weights of one of its classifiers; its releases agree on it."""
+    import torchvision
+
+    preprocessing = next(iter(torchvision.models.get_model_weights(name))).transforms()
+    reason = f"what torchvision states for its weights of {name}"
+    return custom_normalization(tuple(preprocessing.mean), tuple(preprocessing.std), reason)
+
+
+def _preprocessing_note(preprocessing: Any) -> tuple[str, ...]:
+    """What the preprocessing of these weights differs in from the usual 256 and 224 pixels, bilinear."""
+    resize, crop = preprocessing.resize_size[0], preprocessing.crop_size[0]
+    how = str(preprocessing.interpolation.value)
+    if (resize, crop, how) == (USUAL_RESIZE, USUAL_CROP, "bilinear"):
+        return ()
+    return (
+        f"torchvision states for these weights: resize to {resize} ({how}), crop {crop}; the images of a "
+        "suite keep their own size",
+    )
 
 
 def build_timm(name: str, num_classes: int) -> nn.Module:
@@ -199,7 +225,7 @@ def build_timm(name: str, num_classes: int) -> nn.Module:
 
 
 def pretrained_timm(name: str) -> tuple[nn.Module, Normalization]:
-    """Load timm's own weights, downloading them where its cache has them not.
+    """Load timm's own weights, downloading them where they are not in its cache.
 
     Raises:
         MissingExtra: timm is not installed.

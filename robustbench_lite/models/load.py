@@ -30,10 +30,11 @@ from robustbench_lite.models.normalize import (
     custom_normalization,
     named_normalization,
     parse_normalization,
+    stored_normalization,
     suite_normalization,
 )
 from robustbench_lite.models.registry import own_family
-from robustbench_lite.models.statedict import choose_state, find_states
+from robustbench_lite.models.statedict import AUXILIARY_NORM, choose_state, find_states
 from robustbench_lite.models.user_code import Reference, build_network, code_sha256, parse_reference
 
 LIBRARIES = ("torchvision:", "timm:")
@@ -179,10 +180,9 @@ def _pretrained(name: str) -> _Found:
         network, default = external.pretrained_timm(model)
         classes = getattr(network, "num_classes", None)
         return _Found(network, name, classes, "timm weights", default, carried=True)
-    network, default, release = external.pretrained_torchvision(model)
+    network, default, notes = external.pretrained_torchvision(model)
     classes = list(network.state_dict().values())[-1].shape[0]
     architecture = f"torchvision:{model.partition('@')[0]}"
-    notes = (f"weights {release}",)
     return _Found(network, architecture, classes, "torchvision weights", default, carried=True, notes=notes)
 
 
@@ -265,12 +265,23 @@ def _notes_on(match: Match, state: dict[str, torch.Tensor]) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
     if match.variant.rest:
         left = ", ".join(match.variant.rest[:3])
-        notes += (f"{len(match.variant.rest)} entries beside the network left aside: {left}",)
+        notes += (f"{len(match.variant.rest)} tensors beside the network are left aside: {left}",)
+    split = [key for key in state if AUXILIARY_NORM.search(key)]
+    if split:
+        notes += (
+            f"split batch norm: the statistics of clean images are used, {len(split)} auxiliary tensors are "
+            f"left aside ({split[0]}, ...)",
+        )
     dtypes = {str(v.dtype).removeprefix("torch.") for v in state.values() if v.is_floating_point()} - {
         "float32"
     }
     if dtypes:
         notes += (f"weights stored as {', '.join(sorted(dtypes))}, computed in float32",)
+    if match.architecture.removeprefix("torchvision:") in external.CONVERTING:
+        notes += (
+            "the input is converted inside (transform_input), as torchvision's own weights need; the weights "
+            "do not show whether your training had it on",
+        )
     if match.architecture.startswith("cifar-preact") and not match.architecture.endswith("-raw"):
         notes += (
             f"the same weights also fit {match.architecture}-raw; the clean error tells which is right",
@@ -299,7 +310,7 @@ def _default_normalization(
         return custom_normalization(tuple(mean), tuple(std), "stored in the checkpoint"), True
     if match.variant.mean is not None and match.variant.std is not None:
         reason = "stored in the checkpoint beside the network"
-        return custom_normalization(match.variant.mean, match.variant.std, reason), True
+        return stored_normalization(match.variant.mean, match.variant.std, reason), True
     if match.architecture.startswith("timm:"):
         config = _timm_config(path).get("pretrained_cfg")
         if isinstance(config, Mapping) and config.get("mean") and config.get("std"):
@@ -311,7 +322,7 @@ def _default_normalization(
     family = own_family(match.architecture)
     if family is not None:
         return family[0].default_normalization(match.num_classes, suite), False
-    return named_normalization("imagenet", "the usual statistics of torchvision's models"), False
+    return external.stated_normalization(match.architecture.removeprefix("torchvision:")), False
 
 
 def _timm_config(path: Path) -> dict[str, Any]:

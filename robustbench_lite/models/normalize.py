@@ -78,13 +78,33 @@ def custom_normalization(mean: Triple, std: Triple, reason: str) -> Normalizatio
     if not all(0 <= m <= 1 for m in mean) or not all(0 < s <= 10 for s in std):
         raise InvalidInput(
             f"means must lie in [0, 1] and deviations above 0 for images in [0, 1], got mean {mean} and "
-            f"std {std}; divide numbers on the scale of 0 to 255 by 255"
+            f"std {std}" + _in_unit_range(mean, std)
         )
     for name, (known_mean, known_std) in NORMALIZATIONS.items():
         pairs = zip((*mean, *std), (*known_mean, *known_std), strict=True)
         if all(abs(a - b) < 1e-6 for a, b in pairs):
             return Normalization(name, known_mean, known_std, reason)
     return Normalization("custom", mean, std, reason)
+
+
+def _in_unit_range(mean: Triple, std: Triple) -> str:
+    """The advice for numbers on the scale of 0 to 255."""
+    if not all(1 < m <= 255 for m in mean) or not all(0 < s <= 255 for s in std):
+        return ""
+    numbers = ",".join(f"{value / 255:.6g}" for value in (*mean, *std))
+    return f"; on the scale of 0 to 255 they are `normalize='{numbers}'`"
+
+
+def stored_normalization(mean: Triple, std: Triple, reason: str) -> Normalization:
+    """Build a normalisation from statistics that a file stores; those of images in 0..255 are converted.
+
+    Raises:
+        InvalidInput: a mean or a deviation that fits neither scale.
+    """
+    if max(mean) > 1:
+        mean, std = ((v[0] / 255, v[1] / 255, v[2] / 255) for v in (mean, std))
+        reason += ", for images in 0 to 255"
+    return custom_normalization(mean, std, reason)
 
 
 def cifar_statistics(num_classes: int, suite: str | None) -> Normalization:

@@ -31,11 +31,28 @@ INSERTED = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoi
 PREFIXES = ("module", "model", "net", "network", "backbone", "student", "1")
 # What may stand beside the network in a training module without being a part of it.
 BESIDE = re.compile(
-    r"^(criterion|loss|.*metric|.*_acc|teacher|.*ema|swa|target|momentum|queue|normali[sz]e|mean|std|mu|sigma|0\.)"
+    r"^(criterion|loss|.*metric|.*_acc|.*_ece|teacher|.*ema|swa|target|momentum|queue|attacker|normali[sz]er?"
+    r"|mean|std|mu|sigma|0\.)"
 )
+# What a training module that is the network itself keeps beside its layers.
+TRAINING_PARTS = re.compile(
+    r"^(criterion|loss\w*|\w*metrics?|(train|val|test)_\w+|ce|bce|attacker|teacher)\."
+)
+# The auxiliary statistics of timm's split batch norm; the network that is evaluated has the clean ones.
+AUXILIARY_NORM = re.compile(r"\.aux_bn\.\d+\.")
 # Counters that weight averaging and FLOP counting leave among the weights.
 CLUTTER = re.compile(r"(^|\.)(n_averaged|total_ops|total_params)$")
 MAX_DEPTH = 4
+# The share of all tensors that make a prefix that of the network.
+MOST = 0.8
+STATISTICS = {
+    "mean": "mean",
+    "mu": "mean",
+    "new_mean": "mean",
+    "std": "std",
+    "sigma": "std",
+    "new_std": "std",
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,9 @@ def find_states(content: object) -> dict[str, State]:
 
 
 def _walk(content: object, path: str, depth: int) -> Iterator[tuple[str, State]]:
+    if isinstance(content, list | tuple) and depth <= MAX_DEPTH:
+        for number, value in enumerate(content):
+            yield from _walk(value, f"{path}.{number}" if path else str(number), depth + 1)
     if not isinstance(content, Mapping) or depth > MAX_DEPTH:
         return
     tensors = {
@@ -93,14 +113,18 @@ def choose_state(
     if not states:
         raise CheckpointError(f"{source} holds no weights: no dictionary of named tensors was found in it")
     if entry is not None:
-        if entry not in states:
+        matching = [path for path in states if entry in (path, path.rpartition(".")[2])]
+        if entry not in states and len(matching) != 1:
             raise CheckpointError(f"{source} has no weights under {entry!r}; it has {_listed(states)}")
-        return states[entry], (f"weights from {entry!r}, as asked",)
+        chosen = entry if entry in states else matching[0]
+        return states[chosen], (f"weights from {chosen!r}, as asked",)
+    _refuse_a_list(states, source)
     plain = [path for path in states if not EMA_WORDS.search(path)]
     chosen = _best(plain) if plain else _best(list(states))
     if chosen is None:
         raise CheckpointError(
-            f"{source} holds several sets of weights: {_listed(states)}; choose one of them as the entry"
+            f"{source} holds several sets of weights: {_listed(states)}; choose one of them, "
+            f"for example `entry='{next(iter(states))}'`"
         )
     others = [path for path in states if path != chosen]
     if not plain:
@@ -108,6 +132,22 @@ def choose_state(
     if others:
         return states[chosen], (f"weights from {chosen!r}; the file also has {', '.join(map(repr, others))}",)
     return states[chosen], ()
+
+
+def _refuse_a_list(states: Mapping[str, State], source: str) -> None:
+    """Ask which network is meant, where a file holds a list of several."""
+    lists: dict[str, int] = {}
+    for path in states:
+        parent, _, number = path.rpartition(".")
+        if number.isdigit():
+            lists[parent] = lists.get(parent, 0) + 1
+    for parent, count in lists.items():
+        if count > 1 and len(states) == count:
+            place = f" under {parent!r}" if parent else ""
+            raise CheckpointError(
+                f"{source} holds a list of {count} networks{place}; choose one of them: `entry='0'` to "
+                f"`entry='{count - 1}'`"
+            )
 
 
 def _best(paths: list[str]) -> str | None:
@@ -127,12 +167,20 @@ def _listed(states: Mapping[str, State]) -> str:
 
 def variants(state: State) -> Iterator[Variant]:
     """Yield the ways to read a state dict, the most literal first, without what wrappers insert in names."""
-    clean = {INSERTED.sub("", key): value for key, value in state.items() if not CLUTTER.search(key)}
+    clean = {
+        INSERTED.sub("", key): value
+        for key, value in state.items()
+        if not CLUTTER.search(key) and not AUXILIARY_NORM.search(key)
+    }
     current = Variant({key: _plain_tensor(value) for key, value in clean.items()})
     seen: set[frozenset[str]] = set()
     while frozenset(current.state) not in seen:
         seen.add(frozenset(current.state))
         yield current
+        parts = [key for key in current.state if TRAINING_PARTS.match(key)]
+        if parts and len(parts) < len(current.state):
+            kept = {key: value for key, value in current.state.items() if key not in parts}
+            yield Variant(kept, (*current.rest, *parts), current.mean, current.std)
         stripped = _strip(current)
         if stripped is None:
             return
@@ -144,14 +192,24 @@ def _strip(variant: Variant) -> Variant | None:
     heads = {key.partition(".")[0] for key in variant.state if "." in key}
     whole = {key for key in variant.state if "." not in key}
     alone = len(heads) == 1 and not whole
-    prefix = heads.pop() if alone else next((p for p in PREFIXES if p in heads), "")
+    prefix = heads.pop() if alone else next((p for p in PREFIXES if p in heads), "") or _main_head(variant)
     inner = {k.partition(".")[2]: v for k, v in variant.state.items() if k.startswith(prefix + ".")}
     outer = {k: v for k, v in variant.state.items() if not k.startswith(prefix + ".")}
-    if not prefix or not all(BESIDE.match(key) for key in outer):
+    if not prefix or not all(BESIDE.match(key) or value.ndim < 2 for key, value in outer.items()):
         return None
     mean, std, used = _carried_normalization(outer)
     rest = (*variant.rest, *(key for key in outer if key not in used))
     return Variant(inner, rest, mean or variant.mean, std or variant.std)
+
+
+def _main_head(variant: Variant) -> str:
+    """The first component of nearly all names, where it is none of the usual ones; "" where there is none."""
+    counts: dict[str, int] = {}
+    for key in variant.state:
+        head, dot, _ = key.partition(".")
+        counts[head] = counts.get(head, 0) + bool(dot)
+    head = max(counts, key=counts.__getitem__, default="")
+    return head if counts.get(head, 0) >= MOST * len(variant.state) else ""
 
 
 def _carried_normalization(
@@ -159,8 +217,8 @@ def _carried_normalization(
 ) -> tuple[tuple[float, float, float] | None, tuple[float, float, float] | None, tuple[str, ...]]:
     """A mean and a deviation of three channels each, stored as buffers beside the network."""
     found: dict[str, tuple[str, tuple[float, float, float]]] = {}
-    for key, value in outer.items():
-        kind = {"mean": "mean", "mu": "mean", "std": "std", "sigma": "std"}.get(key.rpartition(".")[2])
+    for key, value in sorted(outer.items(), key=lambda item: -item[0].count(".")):
+        kind = STATISTICS.get(key.rpartition(".")[2])
         if kind and value.numel() == 3:
             numbers = value.flatten().double().tolist()
             found[kind] = (key, (numbers[0], numbers[1], numbers[2]))

@@ -83,7 +83,7 @@ def test_anything_else_is_refused_with_the_choices(text: str) -> None:
 
 
 def test_numbers_on_the_scale_of_255_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="divide numbers on the scale of 0 to 255"):
+    with pytest.raises(InvalidInput, match="on the scale of 0 to 255 they are `normalize='0"):
         parse_normalization("127.5,127.5")
     with pytest.raises(InvalidInput, match="deviations above 0"):
         custom_normalization((0.5, 0.5, 0.5), (0.5, 0.0, 0.5), "test")
