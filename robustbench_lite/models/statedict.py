@@ -116,8 +116,8 @@ def choose_state(
         matching = [path for path in states if entry in (path, path.rpartition(".")[2])]
         if entry not in states and len(matching) != 1:
             raise CheckpointError(f"{source} has no weights under {entry!r}; it has {_listed(states)}")
-        chosen = entry if entry in states else matching[0]
-        return states[chosen], (f"weights from {chosen!r}, as asked",)
+        named = entry if entry in states else matching[0]
+        return states[named], (f"weights from {named!r}, as asked",)
     _refuse_a_list(states, source)
     plain = [path for path in states if not EMA_WORDS.search(path)]
     chosen = _best(plain) if plain else _best(list(states))
