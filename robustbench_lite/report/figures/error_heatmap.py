@@ -69,18 +69,15 @@ def plot_error_heatmap(
     height = rows * (side + over + 0.22) + 0.1
     with sheet(height, width=width) as figure:
         axes = figure.subplots(rows, columns, squeeze=False)
-        for place, axis in enumerate(axes.flat):
-            if place >= len(panels):
-                axis.set_axis_off()
-                continue
-            _panel(axis, panels[place], levels, difference=len(runs) == 2 and place == 2)
+        for axis in axes.flat[len(panels) :]:
+            axis.set_axis_off()
+        for place, (axis, values, title) in enumerate(zip(axes.flat, panels, titles, strict=False)):
+            _panel(axis, values, levels, difference=len(runs) == 2 and place == 2)
             for edge in breaks:
                 axis.axhline(edge, color=PAPER, linewidth=2.5)
-            if place % columns:
-                axis.set_yticks([])
-            else:
-                axis.set_yticks(np.arange(len(names)) + 0.5, [_row_label(name, labels) for name in names])
-            axis.set_title(titles[place], loc="left", fontsize=TITLE_LETTERS)
+            shown = [] if place % columns else [_row_label(name, labels) for name in names]
+            axis.set_yticks(np.arange(len(shown)) + 0.5, shown)
+            axis.set_title(title, loc="left", fontsize=TITLE_LETTERS)
         figure.subplots_adjust(
             left=_LEFT / width,
             right=0.995,

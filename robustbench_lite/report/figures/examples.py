@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
-from robustbench_lite.report.content import Examples, Section
+from robustbench_lite.report.content import Answer, Examples, Section
 from robustbench_lite.report.figures.canvas import TEXT_WIDTH
 from robustbench_lite.report.figures.style import INK, RIGHT, WRONG, Look, ReportFigure, sheet
 from robustbench_lite.report.figures.text import fitted, in_lines, text_inches
@@ -73,12 +73,10 @@ def plot_examples(examples: Examples, models: Sequence[str]) -> Figure:
                     axis.set_title(title, fontsize=_CLASS_LETTERS, loc="left")
                 for line, model in enumerate(models):
                     answer = example.answers[model][column]
-                    mark = "✓" if answer.right else "✗"
-                    start = f"{_letter(line)} {mark} " if len(models) > 1 else f"{mark} "
                     figure.text(
                         left / TEXT_WIDTH,
                         (top - side - 0.03 - line * _LINE) / height,
-                        _answer(start, answer.label, f" {100 * answer.confidence:.0f} %", side),
+                        _answer(answer, f"{_letter(line)} " if len(models) > 1 else "", side),
                         va="top",
                         ha="left",
                         fontsize=_ANSWER_LETTERS,
@@ -87,10 +85,11 @@ def plot_examples(examples: Examples, models: Sequence[str]) -> Figure:
     return figure
 
 
-def _answer(start: str, label: str, end: str, width: float) -> str:
-    """Return one line of text of at most this width in inches, in which only the label is shortened."""
+def _answer(answer: Answer, letter: str, width: float) -> str:
+    """Return an answer as a line of at most this width in inches; only the name of the class is shortened."""
+    start, end = f"{letter}{'✓' if answer.right else '✗'} ", f" {100 * answer.confidence:.0f} %"
     room = width - text_inches(start, _ANSWER_LETTERS) - text_inches(end, _ANSWER_LETTERS)
-    return start + fitted(label, room, _ANSWER_LETTERS) + end
+    return start + fitted(answer.label, room, _ANSWER_LETTERS) + end
 
 
 def _letter(place: int) -> str:

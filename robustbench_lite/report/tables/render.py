@@ -294,8 +294,5 @@ def _record(table: Table, row: Row) -> dict[str, Value]:
     return record
 
 
-_PRINTED: Final[Mapping[str, Callable[[Table], str]]] = {
-    "markdown": _markdown,
-    "latex": _latex,
-}
+_PRINTED: Final[Mapping[str, Callable[[Table], str]]] = {"markdown": _markdown, "latex": _latex}
 _MACHINE: Final[Mapping[str, Callable[[Sequence[Table]], str]]] = {"csv": _csv, "json": _json}
