@@ -15,13 +15,8 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-
-from robustbench_lite.corruptions._rounding import one_level, unsure
 
 _MATRIX_SHARE: Final = 8  # a Gaussian reaching further than this share of the image is a matrix product
-_SPARSE_COST: Final = 4  # of a value computed alone, in comparison with one among all
-_FEW: Final = 512  # so many unsure values are computed again before flat regions are looked for
 
 
 @lru_cache(maxsize=256)
@@ -115,107 +110,24 @@ def blur_levels(planes: Tensor, sigma: float, truncate: float = 4.0) -> Tensor:
     """Blur 8-bit images and truncate to 8 bits: gaussian_filter(x / 255) * 255 of the published scripts.
 
     Args:
-        planes: contiguous uint8 (N, C, H, W).
+        planes: uint8 (N, C, H, W).
         sigma: standard deviation in pixels.
         truncate: the kernel ends at this many standard deviations.
 
     Returns:
         uint8 (N, C, H, W).
     """
-    weights = gaussian_weights(sigma, truncate)
-    if len(weights) == 1:
-        return planes
-    if planes.device.type != "cpu" or not _has_exact_convolution():
-        return _blur_all(planes, sigma, truncate)
-    levels, places = unsure(
-        _convolve(planes.to(torch.float32), weights), _convolution_error(len(weights) - 1)
-    )
-    if len(places) > _FEW:
-        places = _settle_flat(planes, levels, places, weights)
-    if len(places) * len(weights) * _SPARSE_COST > planes.numel():
-        return _blur_all(planes, sigma, truncate)
-    if len(places):
-        levels.view(-1)[places] = _blur_some(planes, places, weights)
-    return levels
-
-
-def _blur_all(planes: Tensor, sigma: float, truncate: float) -> Tensor:
-    blurred = gaussian_blur(planes.to(torch.float64).div_(255), sigma, truncate)
-    return blurred.mul_(255).to(torch.int16).to(torch.uint8)
-
-
-def _blur_some(planes: Tensor, places: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """The blurred levels at some places of the flattened planes."""
-    height, width = planes.shape[-2:]
-    steps = torch.arange(1 - len(weights), len(weights))
-    plane, place = places // (height * width), places % (height * width)
-    rows = (place // width)[:, None].add(steps).clamp_(0, height - 1)
-    columns = (place % width)[:, None].add(steps).clamp_(0, width - 1)
-    index = (plane[:, None] * height + rows)[:, :, None] * width + columns[:, None, :]
-    around = planes.view(-1)[index].to(torch.float64).div_(255)
-    blurred = correlate(correlate(around, weights, 1), weights, 2)
-    return blurred.mul_(255).to(torch.int16).to(torch.uint8).view(-1)
-
-
-def _settle_flat(planes: Tensor, levels: Tensor, places: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """Write the result where the kernel sees one level alone, and return the other places."""
-    height, width = planes.shape[-2:]
-    reach = len(weights) - 1
-    row, column = places // width % height, places % width
-    rows = (row - reach).clamp_(min=0), (row + reach).clamp_(max=height - 1)
-    columns = (column - reach).clamp_(min=0), (column + reach).clamp_(max=width - 1)
-    flat = one_level(planes, places, rows, columns)
-    level = planes.view(-1)[places[flat]]
-    levels.view(-1)[places[flat]] = _flat_levels(weights)[level.to(torch.int64)]
-    return places[~flat]
-
-
-@lru_cache(maxsize=64)
-def _flat_levels(weights: tuple[float, ...]) -> Tensor:
-    """What becomes of a region of each of the 256 levels, uint8."""
-    level = torch.arange(256, dtype=torch.float64).div_(255)[:, None].expand(-1, 2 * len(weights) - 1)
-    for _ in range(2):
-        level = correlate(level, weights, 1).expand(-1, 2 * len(weights) - 1)
-    return level[:, 0].mul(255).to(torch.int16).to(torch.uint8)
-
-
-def _has_exact_convolution() -> bool:
-    """Whether oneDNN's depthwise convolution is there and computes in float32."""
-    convolution = getattr(torch.backends.mkldnn, "conv", None)
-    precision = getattr(convolution, "fp32_precision", "none")
-    return torch.backends.mkldnn.is_available() and precision not in ("bf16", "tf32")
-
-
-def _convolution_error(radius: int) -> float:
-    """How far `_convolve` may be from the exact blur, in levels.
-
-    A sum of n terms, added up from one side of a symmetric kernel, errs by less than (n + 1) / 2 roundings of
-    255; weights and conversions add two.
-    """
-    return 2 * (radius + 3) * 255 * 2.0**-24
-
-
-def _convolve(values: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """The blur of planes (N, C, H, W) in float32, as two depthwise convolutions."""
-    height, width = values.shape[-2:]
-    radius = len(weights) - 1
-    kernel = torch.tensor(weights[:0:-1] + weights, dtype=torch.float32)
-    planes = values.view(1, -1, height, width)
-    # Columns are channels, stored side by side; then rows are channels, stored one after the other.
-    tall = functional.pad(planes, (0, 0, radius, radius), mode="replicate")[0, :, :, None]
-    columns = kernel[:, None].expand(width, 1, -1, 1).contiguous(memory_format=torch.channels_last)
-    tall = functional.conv2d(tall.permute(0, 3, 1, 2), columns, groups=width)
-    planes = tall.permute(0, 2, 3, 1).reshape(1, -1, height, width)
-    wide = functional.pad(planes, (radius, radius, 0, 0), mode="replicate").view(
-        -1, height, 1, width + 2 * radius
-    )
-    blurred = functional.conv2d(wide, kernel.expand(height, 1, 1, -1).contiguous(), groups=height)
-    return blurred.reshape(values.shape)
+    values = planes.to(torch.float64, memory_format=torch.contiguous_format).div_(255)
+    return gaussian_blur(values, sigma, truncate).mul_(255).to(torch.int16).to(torch.uint8)
 
 
 def _repeat_edges(values: Tensor, dim: int, radius: int) -> Tensor:
     """Continue the last (-1) or the last but one dimension (-2) by `radius` on both sides."""
-    sides = (radius, radius, 0, 0) if dim == -1 else (0, 0, radius, radius)
-    planes = values.reshape(1, -1, *values.shape[-2:])
-    padded = functional.pad(planes, sides, mode="replicate")
-    return padded.view(*values.shape[:-2], *padded.shape[-2:])
+    size = values.shape[dim]
+    shape = list(values.shape)
+    shape[dim] += 2 * radius
+    padded = values.new_empty(shape)
+    padded.narrow(dim, radius, size).copy_(values)
+    padded.narrow(dim, 0, radius).copy_(values.narrow(dim, 0, 1))
+    padded.narrow(dim, radius + size, radius).copy_(values.narrow(dim, size - 1, 1))
+    return padded

@@ -20,7 +20,7 @@ from robustbench_lite.corruptions.random import Draws
 
 def gaussian_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Blur with a Gaussian of the given deviation in pixels, edge pixels repeated."""
-    return blur_levels(images.contiguous(), parameters[0])
+    return blur_levels(images, parameters[0])
 
 
 def defocus_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
@@ -38,7 +38,7 @@ def glass_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     may itself have been replaced earlier in the scan.
     """
     sigma, reach, iterations = parameters[0], int(parameters[1]), int(parameters[2])
-    values = blur_levels(images.contiguous(), sigma)
+    values = blur_levels(images, sigma)
     count, channels, height, width = values.shape
     shape = iterations, height - 2 * reach, width - 2 * reach
     right, down = draws.offsets(reach, shape)
@@ -49,7 +49,7 @@ def glass_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     planes = values.transpose(0, 1).reshape(channels, -1)
     moved = torch.stack([plane.index_select(0, origin) for plane in planes])
     moved = moved.view(channels, count, height, width).transpose(0, 1)
-    return blur_levels(moved.contiguous(), sigma)
+    return blur_levels(moved, sigma)
 
 
 def motion_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:

@@ -32,20 +32,6 @@ def test_smooth_fields_are_scipys(sigma):
     assert np.abs(ours.numpy() - expected).max() < 1e-13
 
 
-@pytest.mark.parametrize("sigma", [1, 1.5, 2.5, 4])
-def test_both_ways_of_blurring_levels_are_the_same(picture, plain, sigma):
-    images = [picture(64), *plain(64).values()]
-    planes = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    everywhere = _gaussian._blur_all(planes, sigma, 4.0)
-    assert torch.equal(_gaussian.blur_levels(planes, sigma), everywhere)
-    weights = _gaussian.gaussian_weights(sigma)
-    exact = _gaussian.gaussian_blur(planes.to(torch.float64), sigma)
-    error = (_gaussian._convolve(planes.to(torch.float32), weights) - exact).abs().max()
-    assert error < _gaussian._convolution_error(len(weights) - 1)
-    places = torch.randint(planes.numel(), (500,), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(_gaussian._blur_some(planes, places, weights), everywhere.view(-1)[places])
-
-
 def test_boxes_of_one_level_are_found_and_no_others():
     planes = RNG.integers(0, 2, (3, 20, 30)).astype(np.uint8)
     planes[0] = 7
