@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
@@ -96,10 +97,21 @@ def check_name(kind: str, name: object, known: Any) -> str:
 def chunks(images: Tensor, factor: int = 1) -> Iterator[tuple[int, int]]:
     """Runs of images that go through a kernel together, `factor` times as many as usual."""
     count, channels, height, width = images.shape
+    _keep_freed_memory()
     limit = _CPU_VALUES if images.device.type == "cpu" else _GPU_VALUES
     length = max(1, limit // max(1, channels * height * width)) * factor
     for start in range(0, count, length):
         yield start, min(start + length, count)
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Let the C library keep up to 62 MiB of freed memory for the next temporaries.
+
+    Until a process frees a large block, glibc returns freed memory to the system at once. New temporaries then
+    come page by page, which can take longer than the arithmetic on them. The block itself is never touched.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 def write(target: Images, start: int, stop: int, result: Tensor) -> None:

@@ -59,8 +59,8 @@ def gaussian_blur_float32(values: Tensor, sigma: float) -> Tensor:
 def smooth_field(values: Tensor, sigma: float, truncate: float) -> Tensor:
     """Blur the last two dimensions with a truncated Gaussian, values mirrored about the outer edges.
 
-    A wide Gaussian is a product of matrices, whose order of summation is not SciPy's: a field of
-    displacements needs float64 accuracy, but no particular rounding of its last bit.
+    The order of summation is not SciPy's: a field of displacements needs the accuracy of float64, but no
+    particular rounding of its last bit.
 
     Args:
         values: float64 tensor (N, C, H, W).
@@ -73,8 +73,11 @@ def smooth_field(values: Tensor, sigma: float, truncate: float) -> Tensor:
         rows, columns = (_blur_matrix(size, weights).to(values.device) for size in values.shape[-2:])
         return torch.stack([torch.stack([rows @ plane @ columns.T for plane in image]) for image in values])
     for dim in (-2, -1):
-        places = _mirrored(values.shape[dim], radius).to(values.device)
-        values = correlate(values.index_select(dim % values.dim(), places), weights, dim)
+        size = values.shape[dim]
+        padded = values.index_select(dim % values.dim(), _mirrored(size, radius).to(values.device))
+        values = padded.narrow(dim, radius, size) * weights[0]
+        for step in (*range(-radius, 0), *range(1, radius + 1)):
+            values.add_(padded.narrow(dim, radius + step, size), alpha=weights[abs(step)])
     return values
 
 

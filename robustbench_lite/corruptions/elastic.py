@@ -70,13 +70,14 @@ def _warp_affine(planes: Tensor, matrices: Tensor) -> Tensor:
     )
     left, top = x.floor(), y.floor()
     across, along = x.sub_(left)[:, None], y.sub_(top)[:, None]
-    columns = [_mirror_pixel(left.to(torch.int32) + step, width) for step in (0, 1)]
-    rows = [_mirror_pixel(top.to(torch.int32) + step, height).mul_(width) for step in (0, 1)]
+    left, top = left.to(torch.int32), top.to(torch.int32)
+    columns = [_mirror_pixel(index, width) for index in (left, left + 1)]
+    rows = [_mirror_pixel(index, height).mul_(width) for index in (top, top + 1)]
     edges = []
     for row in rows:
         first, second = (_pick(planes, row + column) for column in columns)
-        edges.append(torch.addcmul(first, second.sub_(first), across))
-    return torch.addcmul(edges[0], edges[1].sub_(edges[0]), along)
+        edges.append(first.addcmul_(second.sub_(first), across))
+    return edges[0].addcmul_(edges[1].sub_(edges[0]), along)
 
 
 def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
@@ -88,8 +89,9 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     left, top = across.floor(), down.floor()
     right = torch.arange(width, dtype=torch.int32, device=planes.device)
     below = torch.arange(height, dtype=torch.int32, device=planes.device)[:, None]
-    columns = [_mirror_edge(left.to(torch.int32) + right + step, width) for step in (0, 1)]
-    rows = [_mirror_edge(top.to(torch.int32) + below + step, height).mul_(width) for step in (0, 1)]
+    column, row = left.to(torch.int32).add_(right), top.to(torch.int32).add_(below)
+    columns = [_mirror_edge(index, width) for index in (column, column + 1)]
+    rows = [_mirror_edge(index, height).mul_(width) for index in (row, row + 1)]
     corners = [row + column for row in rows for column in columns]
     across, down = across - left, down - top  # exact: the fields' own fractions
     if planes.device.type != "cpu":
@@ -101,8 +103,8 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     edges = []
     for first, second in (corners[:2], corners[2:]):
         value = _pick(planes, first)
-        edges.append(torch.addcmul(value, _pick(planes, second).sub_(value), across[:, None]))
-    values = torch.addcmul(edges[0], edges[1].sub_(edges[0]), down[:, None]).mul_(255)
+        edges.append(value.addcmul_(_pick(planes, second).sub_(value), across[:, None]))
+    values = edges[0].addcmul_(edges[1].sub_(edges[0]), down[:, None]).mul_(255)
     levels, places = unsure(values, _ERROR)
     if len(places):
         plane, place = places // (height * width), places % (height * width)
@@ -127,12 +129,26 @@ def _pick(planes: Tensor, index: Tensor) -> Tensor:
 
 
 def _mirror_pixel(index: Tensor, size: int) -> Tensor:
-    """Indices within one period outside 0..size - 1, mirrored about the centres of the edge pixels."""
-    last = size - 1
-    return index.abs_().sub_(last).abs_().neg_().add_(last).abs_().clamp_(max=last)
+    """Indices mirrored about the centres of the edge pixels."""
+    if _farthest(index, size) >= size:
+        index = index.remainder(2 * size - 2)
+    index = index.abs()
+    return torch.minimum(index, 2 * size - 2 - index, out=index)
 
 
 def _mirror_edge(index: Tensor, size: int) -> Tensor:
-    """Indices of any size, mirrored about the outer edges of the edge pixels."""
-    period = index.remainder_(2 * size)
-    return torch.minimum(period, 2 * size - 1 - period)
+    """Indices mirrored about the outer edges of the edge pixels."""
+    if _farthest(index, size) >= size:
+        index = index.remainder(2 * size)
+    index = torch.maximum(index, -1 - index)
+    return torch.minimum(index, 2 * size - 1 - index, out=index)
+
+
+def _farthest(index: Tensor, size: int) -> int:
+    """How far the indices lead outside 0..size - 1 at most; `size` on a GPU, where asking takes longer."""
+    if index.device.type != "cpu":
+        return size
+    low, high = torch.aminmax(index)
+    return max(-int(low), int(high) - size + 1)
+
+
