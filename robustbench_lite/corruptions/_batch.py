@@ -108,7 +108,7 @@ def chunks(images: Tensor, factor: int = 1) -> Iterator[tuple[int, int]]:
 def _keep_freed_memory() -> None:
     """Let the C library keep up to 62 MiB of freed memory for the next temporaries.
 
-    Until a process frees a large block, glibc returns freed memory to the system at once. New temporaries then
+    Until a process frees a large block, glibc returns freed memory to the system at once. Temporaries then
     come page by page, which can take longer than the arithmetic on them. The block itself is never touched.
     """
     torch.empty(31 << 20, dtype=torch.uint8)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from robustbench_lite.corruptions._rounding import one_level, quantize, unsure
+from robustbench_lite.corruptions._rounding import one_level_around, quantize, unsure
 
 _LEAST_WEIGHT: Final = 2.0**-50  # of a kernel's entry: less moves a value by less than float64 resolves
 _DIRECT_TAPS: Final = 25  # a kernel of more different weights goes through the Fourier transform
@@ -42,9 +42,9 @@ def correlate_disk(planes: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         uint8 (N, C, H, W).
     """
-    weights = kernel[kernel > _LEAST_WEIGHT]
-    if len(weights) <= _EVEN_TAPS and bool((weights == weights[0]).all()):
-        return _correlate_even(planes, kernel)
+    rows, columns, weights = _taps(kernel)
+    if len(weights) <= _EVEN_TAPS and float(weights.min()) == float(weights.max()):
+        return _correlate_even(planes, rows, columns, weights)
     if len(weights) <= _DIRECT_TAPS or planes.device.type != "cpu":
         return quantize(_shifted_sum(planes.to(torch.float64), kernel))
     levels, places = unsure(_transformed(planes, kernel), _TRANSFORM_ERROR)
@@ -108,6 +108,7 @@ def _fused(
     return (values.astype(np.float64) * np.float64(factor) + total).astype(np.float32)
 
 
+@lru_cache(maxsize=32)
 def _taps(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Row and column offsets of the weights that count (int64), and the weights (float64)."""
     reach = kernel.shape[0] // 2
@@ -115,9 +116,8 @@ def _taps(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return rows - reach, columns - reach, kernel[rows, columns].to(torch.float64)
 
 
-def _correlate_even(planes: Tensor, kernel: Tensor) -> Tensor:
+def _correlate_even(planes: Tensor, rows: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
     """A kernel of one weight: a sum of whole numbers, which is exact, times the weight."""
-    rows, columns, weights = _taps(kernel)
     total = _sum_shifts(planes.to(torch.int16), rows, columns).to(torch.float32).mul_(float(weights[0]))
     # A whole number goes the way the sum of the weights goes; other multiples of the weight are far from it.
     return quantize(total.add_(_EVEN_ERROR if float(weights.sum()) >= 1 else -_EVEN_ERROR))
@@ -195,23 +195,23 @@ def _correlate_some(planes: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
     """The levels at some places of the flattened planes, in float64."""
     height, width = planes.shape[2:]
     rows, columns, weights = _taps(kernel)
-    row = (places // width % height)[:, None].add(rows).abs_()
-    column = (places % width)[:, None].add(columns).abs_()
-    row = height - 1 - (height - 1 - row).abs_()
-    column = width - 1 - (width - 1 - column).abs_()
-    start = places // (height * width) * (height * width)
-    around = planes.view(-1)[start[:, None] + row * width + column].to(torch.float64)
-    return quantize(around @ weights)
+    index = _mirrored(height, rows)[places // width % height].mul_(width)
+    index += _mirrored(width, columns)[places % width]
+    index += (places // (height * width) * (height * width))[:, None]
+    return quantize(planes.view(-1).take(index).to(torch.float64) @ weights)
+
+
+@lru_cache(maxsize=32)
+def _mirrored(size: int, offsets: Tensor) -> Tensor:
+    """What each pixel of a line reads at these offsets, mirrored about the edge pixels, (size, T)."""
+    index = torch.arange(size)[:, None].add(offsets).abs_()
+    return size - 1 - (size - 1 - index).abs_()
 
 
 def _settle_flat(planes: Tensor, levels: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
     """Write the result where the kernel sees one level alone, and return the other places."""
-    height, width = planes.shape[2:]
-    reach = kernel.shape[0] // 2
-    row, column = places // width % height, places % width
-    rows = (row - reach).clamp_(min=0), (row + reach).clamp_(max=height - 1)
-    columns = (column - reach).clamp_(min=0), (column + reach).clamp_(max=width - 1)
-    flat = one_level(planes, places, rows, columns)
+    reach = int(_taps(kernel)[0].max())
+    flat = one_level_around(planes, reach).view(-1)[places]
     level = planes.view(-1)[places[flat]].to(torch.float64)
     levels.view(-1)[places[flat]] = quantize(level.mul_(kernel.sum(dtype=torch.float64)))
     return places[~flat]

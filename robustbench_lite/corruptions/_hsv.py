@@ -3,31 +3,80 @@
 The published scripts go from RGB to HSV and back in float64, and truncate. A closed form in RGB differs from
 that by one level wherever the exact result is a whole number, so every step here rounds as scikit-image's
 does. The result is the same to the bit, and costs no sorting of pixels into the six sectors of the hue.
+
+Source: skimage.color.rgb2hsv and hsv2rgb.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
 import torch
 from torch import Tensor
 
-_TINY = 1e-300  # a denominator where a pixel is grey or black; its numerator is 0 there
+_UNSURE: Final = 256
+_TINY: Final = 1e-300  # a denominator where a pixel is grey or black; its numerator is 0 there
+
+
+def shift_value(images: Tensor, shift: float) -> Tensor:
+    """Shift the HSV value of images, clipped to [0, 1].
+
+    Each channel grows by the same factor as the largest one. So a table over pairs of levels gives the result
+    wherever the exact value isn't a whole number. The few other pixels go through HSV.
+
+    Args:
+        images: uint8 (N, 3, H, W) of any strides.
+        shift: added to the value.
+
+    Returns:
+        uint8 (N, 3, H, W).
+    """
+    if images.device.type != "cpu":
+        return change_hsv(images, shift=shift)
+    planes = images.contiguous()
+    high = torch.maximum(torch.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
+    pairs = (high.to(torch.int32) << 8)[:, None] + planes
+    entries = _shift_table(shift).index_select(0, pairs.view(-1))
+    levels = entries.to(torch.uint8).view(planes.shape)
+    unsure = torch.from_numpy(np.flatnonzero(entries.numpy() >= _UNSURE))
+    if len(unsure):
+        size = planes.shape[2] * planes.shape[3]
+        first = unsure - unsure // size % 3 * size  # the place of the pixel's red value
+        places = torch.stack([first, first + size, first + 2 * size])
+        pixels = change_hsv(planes.view(-1).take(places)[None, :, None], shift=shift)
+        levels.view(-1)[places] = pixels[0, :, 0]
+    return levels
+
+
+@lru_cache(maxsize=64)
+def _shift_table(shift: float) -> Tensor:
+    """The result for each pair (largest level, level), int16; plus `_UNSURE` where rounding decides."""
+    level = np.arange(256)
+    high = np.maximum(level, 1)[:, None]
+    target = np.clip(level / 255 + shift, 0, 1)[:, None] * 255
+    exact = np.minimum(target * level / high, 255)
+    unsure = np.abs(exact - np.round(exact)) < 1e-6
+    # A channel equal to the largest one gets the new value itself, and so does black.
+    equal = level == level[:, None]
+    entries = np.where(equal, target, exact).astype(np.int16) + _UNSURE * (unsure & ~equal & (exact > 0))
+    return torch.from_numpy(entries.astype(np.int16).ravel())
 
 
 def change_hsv(
-    images: Tensor, shift_value: float = 0.0, scale_saturation: float = 1.0, shift_saturation: float = 0.0
+    images: Tensor, *, shift: float = 0.0, scale_saturation: float = 1.0, shift_saturation: float = 0.0
 ) -> Tensor:
     """Shift the HSV value of images, and scale and shift their saturation; both are clipped to [0, 1].
 
     Args:
         images: uint8 (N, 3, H, W) of any strides.
-        shift_value: added to the value.
+        shift: added to the value.
         scale_saturation: factor of the saturation.
         shift_saturation: added to the scaled saturation. A grey pixel has hue 0, so it turns red.
 
     Returns:
         uint8 (N, 3, H, W).
-
-    Source: skimage.color.rgb2hsv and hsv2rgb.
     """
     planes = images.contiguous()
     high = torch.maximum(torch.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
@@ -39,8 +88,8 @@ def change_hsv(
     saturation = spread.div_(value.clamp(min=_TINY))
     if (scale_saturation, shift_saturation) != (1, 0):
         saturation.mul_(scale_saturation).add_(shift_saturation).clamp_(0, 1)
-    if shift_value:
-        value = value.add_(shift_value).clamp_(0, 1)
+    if shift:
+        value = value.add_(shift).clamp_(0, 1)
     middle = _levels(weight.mul_(saturation).neg_().add_(1).mul_(value))
     lower = _levels(saturation.neg_().add_(1).mul_(value))
     return _assign(planes, high, low, lower, middle, _levels(value))

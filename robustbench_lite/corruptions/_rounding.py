@@ -66,6 +66,30 @@ def one_level(
     return inside == 0
 
 
+def one_level_around(planes: Tensor, reach: int) -> Tensor:
+    """Whether the square about each pixel holds one level alone; pixels outside repeat the border.
+
+    Args:
+        planes: contiguous uint8 (..., H, W).
+        reach: how many pixels the square extends to each side.
+
+    Returns:
+        bool (..., H, W). A square whose next row or column differs may count as one of several levels.
+    """
+    steps = torch.zeros_like(planes)
+    steps[..., :-1] = torch.ne(planes[..., 1:], planes[..., :-1]).view(torch.uint8)
+    steps[..., :-1, :] |= torch.ne(planes[..., 1:, :], planes[..., :-1, :]).view(torch.uint8)
+    steps = torch.nn.functional.pad(steps, [reach] * 4)
+    for dim in (-2, -1):
+        done, length = 1, 2 * reach + 1
+        while done < length:
+            shift = min(done, length - done)
+            rest = steps.shape[dim] - shift
+            steps = steps.narrow(dim, 0, rest) | steps.narrow(dim, shift, rest)
+            done += shift
+    return steps == 0
+
+
 def bilinear(
     first: Tensor, second: Tensor, third: Tensor, fourth: Tensor, down: Tensor, across: Tensor
 ) -> Tensor:

@@ -53,8 +53,8 @@ def _mean_all(images: Tensor, factors: Factors) -> Tensor:
     total = torch.zeros_like(pixels)
     for factor in factors:
         rows, columns = (_samples(size, (factor,)) for size in images.shape[2:])
-        upper, lower, down = (part[0].to(images.device) for part in rows)
-        left, right, across = (part[0].to(images.device) for part in columns)
+        upper, lower, down = (part[:, 0].to(images.device) for part in rows)
+        left, right, across = (part[:, 0].to(images.device) for part in columns)
         above, below = source.index_select(2, upper), source.index_select(2, lower)
         corners = [half.index_select(3, side) for half in (above, below) for side in (left, right)]
         first, second, third, fourth = corners
@@ -66,18 +66,20 @@ def _mean_some(pixels: Tensor, places: Tensor, factors: Factors) -> Tensor:
     """The mean at some places of the flattened pixels (H, W, N * C)."""
     height, width, depth = pixels.shape
     place, plane = places // depth, places % depth
-    upper, lower, down = (part[:, place // width] for part in _samples(height, factors))
-    left, right, across = (part[:, place % width] for part in _samples(width, factors))
-
-    def read(row: Tensor, column: Tensor) -> Tensor:
-        return _unit(pixels.view(-1)[(row * width + column) * depth + plane]).to(torch.float64)
-
-    corners = [read(row, column) for row in (upper, lower) for column in (left, right)]
+    upper, lower, down = (part[place // width] for part in _samples(height, factors))
+    left, right, across = (part[place % width] for part in _samples(width, factors))
+    source = pixels.view(-1)
+    left, right = (column.mul_(depth).add_(plane[:, None]) for column in (left, right))
+    corners = []
+    for row in (upper, lower):
+        row.mul_(width * depth)
+        corners += [_unit(source.take(row + column)).to(torch.float64) for column in (left, right)]
     first, second, third, fourth = corners
+    zoomed = bilinear(first, second, third, fourth, down, across).to(torch.float32)
     total = torch.zeros(len(places))
-    for enlargement in bilinear(first, second, third, fourth, down, across).to(torch.float32):
+    for enlargement in zoomed.unbind(1):
         total += enlargement
-    return _mean(_unit(pixels.view(-1)[places]), total, len(factors))
+    return _mean(_unit(source.take(places)), total, len(factors))
 
 
 def _settle_flat(pixels: Tensor, levels: Tensor, places: Tensor, factors: Factors) -> Tensor:
@@ -122,13 +124,15 @@ def _reach(size: int, factors: Factors) -> tuple[Tensor, Tensor]:
     """The first and the last pixel that count for each pixel of a line, int64 (size,)."""
     low, high, _ = _samples(size, factors)
     own = torch.arange(size)
-    return torch.minimum(own, low.amin(0)), torch.maximum(own, high.amax(0))
+    return torch.minimum(own, low.amin(1)), torch.maximum(own, high.amax(1))
 
 
 @lru_cache(maxsize=64)
 def _samples(size: int, factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the enlargements read a line: two pixels (int64) and the weight of the second, (Z, size) each."""
-    low, weight = (torch.stack(part) for part in zip(*(zoom_samples(size, f) for f in factors), strict=True))
+    """Where the enlargements read a line: two pixels (int64) and the weight of the second, (size, Z) each."""
+    low, weight = (
+        torch.stack(part, 1) for part in zip(*(zoom_samples(size, f) for f in factors), strict=True)
+    )
     return low, (low + 1).clamp_(max=size - 1), weight
 
 
@@ -149,8 +153,8 @@ def _operator(height: int, width: int, factors: Factors) -> tuple[Tensor, float]
     used = total > 0
     key, total = key[used], total[used] / (len(factors) + 1)
     starts = torch.searchsorted(key, torch.arange(pixels + 1) * pixels)
-    # Both sums round once a term, in float32, at values up to 255.
-    error = (int(starts.diff().max()) + len(factors)) * 255 * 2.0**-24
+    # Both sums round once a term in float32, while they grow evenly to at most 255.
+    error = (int(starts.diff().max()) + len(factors) + 8) / 2 * 255 * 2.0**-24
     parts = starts.to(torch.int32), (key % pixels).to(torch.int32), total.to(torch.float32)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
@@ -159,5 +163,5 @@ def _operator(height: int, width: int, factors: Factors) -> tuple[Tensor, float]
 
 def _ends(size: int, factor: float) -> list[tuple[Tensor, Tensor]]:
     """The two pixels between which `clipped_zoom` interpolates along one dimension, with their weights."""
-    low, high, weight = (part[0] for part in _samples(size, (factor,)))
+    low, high, weight = (part[:, 0] for part in _samples(size, (factor,)))
     return [(low, 1 - weight), (high, weight)]

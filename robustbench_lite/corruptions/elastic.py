@@ -150,5 +150,3 @@ def _farthest(index: Tensor, size: int) -> int:
         return size
     low, high = torch.aminmax(index)
     return max(-int(low), int(high) - size + 1)
-
-

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustbench_lite.corruptions._filters import motion_blur, zoom_samples
-from robustbench_lite.corruptions._hsv import change_hsv
+from robustbench_lite.corruptions._hsv import shift_value
 from robustbench_lite.corruptions.frost import crop_photographs, find_photographs
 from robustbench_lite.corruptions.parameters import Parameters
 from robustbench_lite.corruptions.random import Draws
@@ -176,4 +176,4 @@ def brightness(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
 
     Source: `brightness` of make_imagenet_c.py and make_cifar_c.py; HSV as scikit-image defines it.
     """
-    return change_hsv(images, shift_value=parameters[0])
+    return shift_value(images, parameters[0])
