@@ -54,7 +54,7 @@ def first_network(
     if model is not None:
         if settings.arch is not None or init is not None:
             raise InvalidInput(
-                "a network of your own has its architecture and weights: leave arch and init out"
+                "a network of your own has its architecture and weights: leave `arch=...` and `init=...` out"
             )
         return _own(model, dataset)
     if init is not None:

@@ -203,3 +203,16 @@ def test_the_command_says_in_one_line_why_it_refuses(runs: tuple[Path, Path], tm
     result = CliRunner().invoke(main, ["compare", str(runs[0]), str(other)])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: these runs can't be compared: input protocols")
+
+
+def test_results_are_compared_as_their_folders_are(
+    runs: tuple[Path, Path], cifar_data: Path, tmp_path: Path
+) -> None:
+    by_folder = compare(*runs, bootstrap=1000)
+    loaded = compare(rb.Results.load(runs[0]), rb.Results.load(runs[1] / "results.json"), bootstrap=1000)
+    fresh = rb.evaluate(B, "cifar10-c", data=cifar_data, out=tmp_path / "b", **QUICK)
+    assert by_folder == loaded == compare(runs[0], fresh, bootstrap=1000)
+    assert '"folder"' not in (tmp_path / "b" / "results.json").read_text()
+    nowhere = rb.evaluate(B, "cifar10-c", data=cifar_data, **QUICK)
+    with pytest.raises(InvalidInput, match=r"in no run folder, .* evaluate with `out=DIR`"):
+        compare(runs[0], nowhere)
