@@ -408,6 +408,19 @@ def test_long_notes_wrap_in_text_only():
     assert max(len(line) for line in render([table], "markdown").splitlines()) > 110
 
 
+def test_a_percent_sign_stays_on_the_line_of_its_number():
+    for start in range(90, 112):
+        table = Table("t", (Column("m", "M"),), (Row({"m": "a"}),), ("x" * start + " 95 % of it",))
+        assert "95 %" in render([table], "text")
+
+
+def test_a_selection_of_which_every_cell_is_there_has_no_note_about_missing_ones():
+    asked = run(names=TEST_CORRUPTIONS[:2], summary={"selected_mean_error": 0.3, "clean_error": 0.2})
+    assert "not evaluated" not in drawn(asked)
+    assert "mean of the 15" not in drawn(asked)
+    assert "not evaluated" in drawn(asked, run(names=TEST_CORRUPTIONS[:3], summary=dict(asked.summary)))
+
+
 def test_an_unknown_format_is_refused():
     with pytest.raises(UnknownName, match="unknown table format 'html'"):
         render([TABLE], "html")

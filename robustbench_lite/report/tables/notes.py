@@ -27,7 +27,8 @@ _INTERVALS: Final = {
 
 def paper_notes(rows: Sequence[ReportRow], layout: TableLayout) -> list[str]:
     """Return the notes of the table in a paper's layout."""
-    notes = [layout.note if all(row.selected for row in rows) else f"{layout.note} {layout.mean_note}"]
+    selected = all(row.selected for row in rows)
+    notes = [layout.note if selected else f"{layout.note} {layout.mean_note}"]
     for reason in dict.fromkeys(row.missing for row in rows if row.missing):
         models = ", ".join(row.model for row in rows if row.missing == reason)
         notes.append(f"{NO_VALUE} no mean for {models}: {reason}.")
@@ -35,7 +36,8 @@ def paper_notes(rows: Sequence[ReportRow], layout: TableLayout) -> list[str]:
     for reason in dict.fromkeys(reason for _, reason in unplaced):
         names = ", ".join(dict.fromkeys(name for name, why in unplaced if why == reason))
         notes.append(f"{names}: {reason}; errors cell by cell are below.")
-    if any(_clean_error(row) is None or not set(layout.names) <= set(row.values) for row in rows):
+    columns = {name for row in rows for name in row.values} if selected else set(layout.names)
+    if any(_clean_error(row) is None or not columns <= set(row.values) for row in rows):
         notes.append(f"{NO_VALUE} not evaluated, or not published.")
     return notes + source_notes(rows)
 

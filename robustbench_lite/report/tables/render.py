@@ -72,11 +72,14 @@ def render(tables: Sequence[Table], style: str, width: int | None = None) -> str
 def _text(table: Table, width: int | None) -> str:
     lines = [[column.title for column in table.shown], *table.lines()]
     blocks = ["\n".join(_text_block(table, lines, block)) for block in _blocks(table, lines, width)]
-    notes = [
-        textwrap.fill(note, min(width or _NOTE_WIDTH, _NOTE_WIDTH), subsequent_indent="  ")
-        for note in table.notes
-    ]
+    notes = [_filled_note(note, min(width or _NOTE_WIDTH, _NOTE_WIDTH)) for note in table.notes]
     return "\n".join([table.title, "\n\n".join(blocks), *notes])
+
+
+def _filled_note(note: str, width: int) -> str:
+    """Return a note in lines; a percent sign stays on the line of its number."""
+    bound = note.replace(" %", "\N{NO-BREAK SPACE}%")
+    return textwrap.fill(bound, width, subsequent_indent="  ").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _text_block(table: Table, lines: Sequence[Sequence[str]], chosen: Sequence[int]) -> list[str]:
