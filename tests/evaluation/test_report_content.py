@@ -83,8 +83,8 @@ def test_reliability_curves_are_the_metric_s_over_all_corruptions_of_a_severity(
 
 def test_standard_errors_of_flips_are_over_sequences(folders: dict[str, Path], content: Content) -> None:
     flips = np.load(folders["p"] / "predictions" / "tilt-1.npz")["flips"]
-    found = content.sections[1].runs[0].flip_errors["tilt", 1]
-    assert found == pytest.approx(flips.std() / np.sqrt(40), rel=1e-5)
+    standard_error = content.sections[1].runs[0].flip_errors["tilt", 1]
+    assert standard_error == pytest.approx(flips.std() / np.sqrt(40), rel=1e-5)
 
 
 def test_two_runs_on_a_suite_are_compared(content: Content) -> None:
@@ -104,14 +104,14 @@ def test_examples_are_the_suite_s_images_with_the_kept_answers(
     assert examples.columns[1:-1] == ("Gauss. 3", "Glass 3", "Fog 3", "Pixel 3")
     assert len(examples.rows) == 4
     fog = np.load(cifar_data / "CIFAR-10-C" / "fog.npy")[80:120]
-    kept = np.load(folders["b"] / "predictions" / "fog-3.npz")
+    predictions = np.load(folders["b"] / "predictions" / "fog-3.npz")
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     for row in examples.rows:
         (image,) = np.flatnonzero((fog == row.pixels[3]).all(axis=(1, 2, 3)))
         answer = row.answers["Brightness (2)"][3]
-        assert row.truth == names[kept["label"][image]]
-        assert answer.label == names[kept["prediction"][image]]
-        assert answer.confidence == pytest.approx(kept["confidence"][image])
+        assert row.truth == names[predictions["label"][image]]
+        assert answer.label == names[predictions["prediction"][image]]
+        assert answer.confidence == pytest.approx(predictions["confidence"][image])
         assert answer.right == (answer.label == row.truth)
 
 
@@ -261,10 +261,13 @@ def test_a_browser_draws_it_without_a_complaint_in_light_and_in_dark(page: Path,
             "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --enable-logging=stderr "
         )
         options += "--disable-background-networking --disable-component-update --disable-sync"
-        told = [f"--user-data-dir={tmp_path / scheme}", f"--blink-settings=preferredColorScheme={scheme}"]
-        told += ["--window-size=1280,2000", f"--screenshot={picture}", page.as_uri()]
+        arguments = [
+            f"--user-data-dir={tmp_path / scheme}",
+            f"--blink-settings=preferredColorScheme={scheme}",
+        ]
+        arguments += ["--window-size=1280,2000", f"--screenshot={picture}", page.as_uri()]
         done = subprocess.run(
-            [browser, *options.split(), *told], capture_output=True, text=True, check=False, timeout=120
+            [browser, *options.split(), *arguments], capture_output=True, text=True, check=False, timeout=120
         )
         assert picture.exists(), done.stderr
         assert "CONSOLE" not in done.stderr

@@ -152,10 +152,12 @@ class Tags(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        if "id" in told:
-            self.ids.append(str(told["id"]))
-        self.addresses += [str(told[key]) for key in ("src", "href", "xlink:href", "data") if key in told]
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.append(str(attributes["id"]))
+        self.addresses += [
+            str(attributes[key]) for key in ("src", "href", "xlink:href", "data") if key in attributes
+        ]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -436,9 +438,9 @@ def test_two_models_have_a_panel_of_their_difference_and_three_have_not() -> Non
 
 def test_scores_by_severity_are_means_over_the_test_corruptions() -> None:
     results = corruption_run(names=("fog", "snow", "saturate")).results
-    found = by_severity(results, "error")
-    assert found[0] == 0.05
-    assert found[3] == pytest.approx((0.1 + 0.15 + 0.12 + 0.15) / 2)
+    means = by_severity(results, "error")
+    assert means[0] == 0.05
+    assert means[3] == pytest.approx((0.1 + 0.15 + 0.12 + 0.15) / 2)
 
 
 def test_calibration_errors_of_a_sample_are_not_drawn() -> None:
@@ -456,9 +458,9 @@ def test_bands_are_wilson_s_intervals() -> None:
 
 
 def test_seven_models_look_different_without_their_colours() -> None:
-    found = looks([str(place) for place in range(7)])
-    assert len({look.colour for look in found.values()}) == 7
-    assert len({look.marker for look in found.values()}) == 7
+    styles = looks([str(place) for place in range(7)])
+    assert len({look.colour for look in styles.values()}) == 7
+    assert len({look.marker for look in styles.values()}) == 7
 
 
 def test_a_drawing_is_well_formed_and_the_same_each_time() -> None:
@@ -488,10 +490,10 @@ def test_confidence_and_accuracy_are_told_of_the_cells_that_the_calibration_erro
     run = corruption_run()
     sure = [CellResult("saturate", s, 200, scores(0.0) | {"mean_confidence": 0.1}) for s in SEVERITIES]
     more = replace(run, results=replace(run.results, cells=(*run.results.cells, *sure)))
-    told = [
+    sentences = [
         findings(Section("cifar10-c", (one,)))[0][1].partition("Under corruption")[2] for one in (run, more)
     ]
-    assert told[0] == told[1] != ""
+    assert sentences[0] == sentences[1] != ""
 
 
 @pytest.mark.parametrize(

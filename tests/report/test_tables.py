@@ -498,10 +498,10 @@ def test_an_estimate_is_never_the_best_of_a_column():
 def as_we_name_it(method):
     """The transcribed tables write methods as the paper's pages do, differently from table to table."""
     known = {"adv training": "Adversarial training", "augmix (mixing + jsd loss)": "AugMix"}
-    told = (
+    name = (
         method.replace(" (AA)", "").replace("AUGMIX", "AugMix").replace("Random AA*", "Random AutoAugment*")
     )
-    return known.get(told.lower(), told.replace("JSD Loss", "JSD loss").replace("(No", "(no"))
+    return known.get(name.lower(), name.replace("JSD Loss", "JSD loss").replace("(No", "(no"))
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ def run(error: float, sha256: str | None = None, **fields: Any) -> Results:
 
 
 def test_scores_are_means_and_intervals_one_sample_deviation_to_both_sides() -> None:
-    found = over_trainings("ours", [run(error) for error in ERRORS])
+    mean_run = over_trainings("ours", [run(error) for error in ERRORS])
     mean, deviation = statistics.fmean(ERRORS), statistics.stdev(ERRORS)
-    assert (found.model, found.trainings) == ("ours", 3)
-    assert found.summary["mean_error"] == pytest.approx(mean)
-    assert found.intervals["mean_error"] == pytest.approx((mean - deviation, mean + deviation))
-    assert found.cell("fog", 3).scores == pytest.approx({"error": mean, "nll": 2 * mean})
-    assert Results.from_json(found.to_json()) == found
+    assert (mean_run.model, mean_run.trainings) == ("ours", 3)
+    assert mean_run.summary["mean_error"] == pytest.approx(mean)
+    assert mean_run.intervals["mean_error"] == pytest.approx((mean - deviation, mean + deviation))
+    assert mean_run.cell("fog", 3).scores == pytest.approx({"error": mean, "nll": 2 * mean})
+    assert Results.from_json(mean_run.to_json()) == mean_run
 
 
 def test_the_deviation_is_printed_behind_the_mean_and_has_a_column_of_its_own() -> None:
@@ -73,8 +73,8 @@ def test_runs_that_are_no_trainings_of_one_method_are_refused(other: Results, me
 def test_warnings_of_every_training_are_kept() -> None:
     doubtful = run(0.2)
     doubtful = replace(doubtful, provenance={**doubtful.provenance, "warnings": ["the labels are others"]})
-    found = over_trainings("ours", [run(0.1, choices={"intervals": "seed 1"}), doubtful])
-    assert found.provenance["warnings"] == ["the labels are others"]
+    mean_run = over_trainings("ours", [run(0.1, choices={"intervals": "seed 1"}), doubtful])
+    assert mean_run.provenance["warnings"] == ["the labels are others"]
 
 
 def test_a_single_run_has_no_deviation() -> None:
