@@ -204,7 +204,7 @@ _ENTRIES: Final = (
     ),
     Score(
         "debiased_rms_calibration_error",
-        Presentation("RMS calibration error, debiased", "RMS calib., debiased"),
+        Presentation("RMS calibration, debiased", "RMS calib., debiased"),
         parts=_CALIBRATION + "debiased_rms",
         least_images=2,
         headline="debiased_rms_calibration_error",

@@ -114,8 +114,8 @@ def recipe(*fields: str) -> tuple[Option, ...]:
 )
 @cloup.option_group(
     "Optimisation",
-    *recipe("epochs", "batch_size", "lr", "min_lr", "schedule", "warmup_epochs", "momentum", "nesterov"),
-    *recipe("weight_decay"),
+    *recipe("epochs", "batch_size", "lr", "min_lr", "schedule", "warmup_epochs", "warmup_lr"),
+    *recipe("momentum", "nesterov", "weight_decay"),
     setting(TrainingSettings, "clip_grad"),
     setting(TrainingSettings, "ema"),
 )

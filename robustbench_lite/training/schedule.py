@@ -15,6 +15,8 @@ def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> fl
         step: The number of the update, from 0, over all epochs.
         steps_per_epoch: The number of updates per epoch.
 
+    The warm-up rises from `warmup_lr` to `lr`.
+
     Source: The cosine of Loshchilov and Hutter 2017 per step; Goyal et al. 2017 for warm-up and steps, with
     the thirds of the AugMix paper's ImageNet script.
     """
@@ -26,4 +28,7 @@ def learning_rate(recipe: TrainingRecipe, step: int, steps_per_epoch: int) -> fl
     else:
         epoch, third = step // steps_per_epoch, max(1, recipe.epochs // 3)
         rate = recipe.lr * 0.1 ** min(2, epoch // third)
-    return rate * (step + 1) / warmup if step < warmup else rate
+    if step >= warmup:
+        return rate
+    start = min(recipe.warmup_lr, rate)
+    return start + (rate - start) * (step + 1) / warmup

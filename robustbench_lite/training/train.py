@@ -74,6 +74,7 @@ def train(
     min_lr: float | None = None,
     schedule: Schedule | None = None,
     warmup_epochs: int | None = None,
+    warmup_lr: float | None = None,
     momentum: float | None = None,
     nesterov: bool | None = None,
     weight_decay: float | None = None,
@@ -140,6 +141,7 @@ def train(
         min_lr: Learning rate where the cosine ends.
         schedule: "cosine", or "thirds": divided by 10 after each third of the epochs.
         warmup_epochs: Epochs over which the learning rate rises linearly.
+        warmup_lr: The learning rate at which the warm-up begins.
         momentum: The momentum of SGD.
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: The weight decay of all parameters.

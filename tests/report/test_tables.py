@@ -226,7 +226,7 @@ def test_intervals_stand_behind_the_headline_scores():
     assert "76.7 [76.4, 77.0]" in text
     assert "105.0 [100.0, 110.0]" in text
     assert "0.512 [0.500, 0.525]" in text
-    assert "95 % bootstrap interval over images" in text
+    assert "95 % interval over images" in text
     assert "Input protocol: official." in text
     assert "Calibration: adaptive bins of 100." in text
 

@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from robustbench_lite.errors import InvalidInput, UnknownName
-from robustbench_lite.models.registry import own_family
+from robustbench_lite.models.registry import build, own_family
 from robustbench_lite.training.methods import METHODS
 from robustbench_lite.training.recipes import (
     ARCHITECTURE_NAMES,
@@ -24,8 +24,9 @@ from robustbench_lite.training.settings import TrainingSettings
     [
         ("wrn-40-2", "augmix", 100, 5e-4),
         ("allconv", "standard", 100, 5e-4),
-        ("resnext-29-32x4d", "cutout", 200, 5e-4),
-        ("densenet-bc-100-12", "augmix", 200, 1e-4),
+        ("resnext-29-4x32d", "cutout", 200, 5e-4),
+        ("densenet-bc-100-12", "augmix", 200, 5e-4),
+        ("densenet-40-12", "augmix", 200, 1e-4),
         ("wrn-40-2", "mixup", 100, 1e-4),
         ("wrn-40-2", "cutmix", 100, 5e-4),
     ],
@@ -68,7 +69,7 @@ def test_every_field_can_be_changed() -> None:
         (None, "cifar", "wrn-40-2"),
         (None, "imagenet", "resnet50"),
         ("densenet", "cifar", "densenet-bc-100-12"),
-        ("resnext29", "cifar", "resnext-29-32x4d"),
+        ("resnext29", "cifar", "resnext-29-4x32d"),
         ("wrn40-2", "cifar", "wrn-40-2"),
     ],
 )
@@ -136,3 +137,25 @@ def test_unknown_names_are_refused_with_the_nearest(changes: dict[str, object], 
 def test_settings_out_of_range_are_refused(options: dict[str, typing.Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         TrainingSettings(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("resnext29", 6_807_882),
+        ("densenet", 769_162),
+        ("densenet-40-12", 1_059_298),
+        ("wrn40-2", 2_243_546),
+    ],
+)
+def test_the_networks_have_the_published_numbers_of_parameters(name: str, parameters: int) -> None:
+    network = build(architecture_name(name, "cifar"), 10)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs"),
+    [("augmix", 180), ("augmix-no-jsd", 180), ("autoaugment", 180), ("standard", 90), ("mixup", 90)],
+)
+def test_imagenet_trains_twice_as_long_with_automatic_augmentation(method: str, epochs: int) -> None:
+    assert paper_recipe("imagenet", "resnet50", method).epochs == epochs

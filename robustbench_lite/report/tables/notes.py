@@ -20,7 +20,7 @@ from robustbench_lite.results import ESTIMATED, Results
 _STARRED: Final = "* AutoAugment without the operations that overlap with the corruptions of the -C suites."
 _MARK_WORDS: Final[Mapping[str, str]] = {PUBLISHED_MARK: "published: ", BASELINE_MARK: "", ESTIMATED_MARK: ""}
 _INTERVALS: Final = {
-    False: "[low, high]: 95 % bootstrap interval over images, an image's copies together.",
+    False: "[low, high]: 95 % interval over images, an image's copies together.",
     True: "≈ ... [low, high]: 95 % interval for the score over all images of these files.",
 }
 
@@ -58,6 +58,7 @@ def run_notes(results: Sequence[Results]) -> list[str]:
     for choice, title in (
         ("selected_mean_error", "Selection"),
         ("calibration", "Calibration"),
+        ("debiased_calibration", "Debiased calibration"),
         ("brier", "Brier"),
     ):
         texts = dict.fromkeys(run.choices[choice] for run in results if choice in run.choices)
