@@ -167,8 +167,8 @@ def _folder(out: Path | None, models: tuple[str, ...], options: dict[str, Any], 
     digest = hashlib.sha256()
     for text in (*models, options.get("arch") or ""):
         digest.update(_content(text))
-    told = {name: value for name, value in options.items() if name not in _FREE_OPTIONS}
-    digest.update(repr(sorted(told.items())).encode())
+    decisive = {name: value for name, value in options.items() if name not in _FREE_OPTIONS}
+    digest.update(repr(sorted(decisive.items())).encode())
     digest.update(repr(additions).encode() if (additions := identity()) else b"")
     name = f"{options['suite']}-{stem}-{digest.hexdigest()[:8]}"
     if out is None:

@@ -20,7 +20,7 @@ from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATI
 from robustbench_lite.results import Results
 from robustbench_lite.runtime import Amp, check_amp, fixed_precision, processes, resolve_device
 from robustbench_lite.suites import CLEAN, Suite
-from robustbench_lite.suites.arrays import in_memory
+from robustbench_lite.suites.memory import in_memory
 
 
 def evaluate(
@@ -109,7 +109,8 @@ def evaluate(
         out: run folder, where results and predictions are kept; the same call continues a run that was
             killed. None keeps nothing.
         overwrite: start afresh in a folder that holds another run.
-        progress: is told what happens. Where None, what qualifies the numbers is a `RobustBenchWarning`.
+        progress: receives the events of the run. Where None, what qualifies the numbers is a
+            `RobustBenchWarning`.
 
     Raises:
         DataError: missing, incomplete or damaged files.

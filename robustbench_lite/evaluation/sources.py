@@ -26,8 +26,8 @@ from robustbench_lite.suites import (
     load_custom,
     load_official,
 )
-from robustbench_lite.suites.arrays import in_memory, read_images
 from robustbench_lite.suites.custom import MEMORY, memory_source
+from robustbench_lite.suites.memory import in_memory, read_images
 from robustbench_lite.suites.spec import Kind
 
 DATA_VARIABLE: Final = "ROBUSTBENCH_LITE_DATA"
@@ -90,7 +90,7 @@ def load_suite(
         classes: class names of your own images in the order of the model's outputs, or a file with one per
             line.
         image_size: side in pixels to which your own photographs are resized and cropped.
-        progress: is told which tar is being indexed, and where there is no clean set.
+        progress: receives a note on each tar that is indexed, and where there is no clean set.
 
     Returns:
         The suite, with its clean images in `Suite.clean`.
@@ -220,7 +220,7 @@ def _generate(spec: SuiteSpec, clean: Suite, settings: SuiteSettings) -> Suite:
 
 
 def _announced(progress: EvaluationProgress) -> Callable[[Path, int, int], None]:
-    """Say once that a tar is indexed, which takes a minute for the largest and is kept for later runs."""
+    """Announce each tar once: indexing takes a minute for the largest, and later runs reuse the index."""
     announced: set[Path] = set()
 
     def announce(tar: Path, done: int, size: int) -> None:
@@ -244,7 +244,7 @@ def _given(place: Any, otherwise: Any, keyword: str) -> Any:
 def _clean_beside(
     suite: Suite, place: Path, settings: SuiteSettings, progress: EvaluationProgress
 ) -> Suite | None:
-    """The clean set: where it is said to be, or beside the suite; None where there is none."""
+    """The clean set that was given, or the one beside the suite; None where there is none."""
     if suite.spec.clean is None:
         return None
     if settings.clean_data is not None:

@@ -27,7 +27,7 @@ from robustbench_lite.evaluation.sources import open_suite
 from robustbench_lite.keywords import pick
 from robustbench_lite.plugins.workers import WorkerAdditions, add_in_worker, additions_for_workers
 from robustbench_lite.suites import CLEAN, Cell, ImageFiles, Suite
-from robustbench_lite.suites.arrays import in_memory, read_images
+from robustbench_lite.suites.memory import in_memory, read_images
 
 _FILES_A_UNIT: Final = 256
 _FRAME_RATE: Final = 30

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference.suites import custom_spec
-from robustbench_lite.suites.arrays import LabelledImages, in_memory, read_images
+from robustbench_lite.suites.arrays import LabelledImages
 from robustbench_lite.suites.cifar import ArrayReader
 from robustbench_lite.suites.cifar_clean import read_npz
 from robustbench_lite.suites.class_list import ClassList, class_list
 from robustbench_lite.suites.folder_source import FolderSource, find_files
 from robustbench_lite.suites.inventory import child, entries, what_lies_in
+from robustbench_lite.suites.memory import in_memory, read_images
 from robustbench_lite.suites.spec import CLEAN, Cell
 from robustbench_lite.suites.suite import Reader, Suite
 

@@ -233,7 +233,7 @@ def expand_groups(names: Iterable[str], groups: Mapping[str, tuple[str, ...]]) -
 
 
 def list_cells(cells: Sequence[Cell]) -> str:
-    """The cells in as few words as they can be told: "glass_blur 1-5, frost 3+4"."""
+    """A short list of cells: "glass_blur 1-5, frost 3+4"."""
     levels: dict[str, list[int]] = {}
     for cell in cells:
         levels.setdefault(cell.name, []).append(cell.severity)

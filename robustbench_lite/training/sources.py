@@ -16,7 +16,7 @@ from robustbench_lite.errors import DataError, InvalidInput
 from robustbench_lite.reference import imagenet_wnids
 from robustbench_lite.runtime import processes
 from robustbench_lite.suites import CLEAN, load_cifar_train, load_official
-from robustbench_lite.suites.arrays import in_memory, read_images
+from robustbench_lite.suites.memory import in_memory, read_images
 from robustbench_lite.training import image_folders
 from robustbench_lite.training.data import LARGE, Dataset, from_arrays, split
 from robustbench_lite.training.image_folders import FolderImages

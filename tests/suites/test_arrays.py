@@ -23,8 +23,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import to_tensor
 
 from robustbench_lite.errors import DataError, InvalidInput, RobustBenchWarning
-from robustbench_lite.suites.arrays import read_images
 from robustbench_lite.suites.custom import load_custom, memory_source
+from robustbench_lite.suites.memory import read_images
 from robustbench_lite.suites.spec import CLEAN
 
 COUNT = 12

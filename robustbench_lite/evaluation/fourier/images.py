@@ -18,12 +18,12 @@ import torch
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, UnknownName
 from robustbench_lite.evaluation.sources import load_suite
 from robustbench_lite.suites import CLEAN, CUSTOM, SUITES, Reader, Suite, load_custom
-from robustbench_lite.suites.arrays import in_memory, read_images
 from robustbench_lite.suites.cifar import ArrayReader
 from robustbench_lite.suites.custom import MEMORY
 from robustbench_lite.suites.decode import decode_image, in_threads
 from robustbench_lite.suites.image_folder import is_image
 from robustbench_lite.suites.inventory import entries
+from robustbench_lite.suites.memory import in_memory, read_images
 
 CLEAN_SUITES: Final = tuple(name for name, spec in SUITES.items() if spec.kind == "clean")
 
