@@ -27,7 +27,7 @@ KEYWORDS = {name for function in FUNCTIONS for name in inspect.signature(functio
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 # Keywords of `load_custom` that `evaluate` is about to take.
-COMING = {"class_order", "labels"} - KEYWORDS
+COMING = {"class_order", "labels"} - set(inspect.signature(rb.evaluate).parameters)
 
 # Commands to type, and style sheets.
 OTHERS = {"suites/official.py", "report/page.py"}
