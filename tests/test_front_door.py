@@ -60,7 +60,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     "first", ["rb.train", "rb.compare", "rb.evaluate", "rb.write_suite", "rb.write_report"]
 )
-def test_a_function_is_no_module_whatever_was_imported_before(first: str) -> None:
+def test_a_function_is_not_a_module_even_after_other_imports(first: str) -> None:
     function = getattr(rb, first.partition(".")[2])
     importlib.import_module(function.__module__)
     assert callable(getattr(rb, first.partition(".")[2]))

@@ -112,7 +112,9 @@ def test_verify_names_a_file_that_changed(cifar_c: Path) -> None:
     assert result.stderr == "Error: 2 of the findings above are not as published\n"
 
 
-def test_verify_lists_missing_test_cells_as_wrong_and_validation_cells_as_told(cifar_c: Path) -> None:
+def test_verify_lists_missing_test_cells_as_wrong_and_missing_validation_cells_as_right(
+    cifar_c: Path,
+) -> None:
     (cifar_c / "fog.npy").unlink()
     (cifar_c / "spatter.npy").unlink()
     result = robust("verify", "--quick", "--data", cifar_c.parent, "cifar10-c")

@@ -115,9 +115,7 @@ def test_a_limit_takes_a_sample(folder: Path) -> None:
         (("--spectrum", ","), 1, "name at least one corruption"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
-    folder: Path, arguments: tuple[str, ...], code: int, text: str
-) -> None:
+def test_an_error_is_one_line(folder: Path, arguments: tuple[str, ...], code: int, text: str) -> None:
     places = {"MODEL": str(folder / "small.pt"), "BARE": str(folder / "bare.npz")}
     given = [
         places.get(argument, argument).replace("=MODEL", f"={places['MODEL']}") for argument in arguments

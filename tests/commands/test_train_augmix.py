@@ -181,7 +181,7 @@ def test_the_runs_own_test_images_make_a_suite(images: Path, tmp_path: Path) -> 
         ("cifar10", "the place of the images is not known: give --data DIR"),
     ],
 )
-def test_a_suite_that_can_not_be_evaluated_is_told_before_the_training(
+def test_a_suite_that_can_not_be_evaluated_is_an_error_before_the_training(
     images: Path, tmp_path: Path, suite: str, message: str
 ) -> None:
     done = robust("--dataset", images, *QUICK, "--out", tmp_path / "run", "--eval-suite", suite)
@@ -190,7 +190,7 @@ def test_a_suite_that_can_not_be_evaluated_is_told_before_the_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_frost_without_its_photographs_is_told_before_the_training(
+def test_frost_without_its_photographs_is_an_error_before_the_training(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -33,7 +33,7 @@ def test_the_given_folder_is_taken(tmp_path):
     assert frost.find_photographs(folder) == folder
 
 
-def test_a_given_folder_without_photographs_is_an_error_whatever_else_there_is(tmp_path, monkeypatch):
+def test_a_given_folder_without_photographs_is_an_error_even_where_others_exist(tmp_path, monkeypatch):
     save_photographs(tmp_path / "data" / "frost")
     monkeypatch.setenv(frost.DATA_VARIABLE, str(tmp_path / "data"))
     with pytest.raises(DataError, match=r"looked in .*empty"):
@@ -64,7 +64,7 @@ def test_the_error_names_the_three_ways_to_get_them(no_photographs):
         corrupt(np.zeros((1, 32, 32, 3), np.uint8), "frost", 1, profile="cifar")
 
 
-def test_other_photographs_work_and_are_said_to_differ(tmp_path):
+def test_other_photographs_work_and_give_a_warning(tmp_path):
     folder = save_photographs(tmp_path / "mine")
     with pytest.warns(UserWarning, match="is not the published frost photograph"):
         photographs = frost.load_photographs(folder)

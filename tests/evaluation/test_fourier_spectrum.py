@@ -62,7 +62,7 @@ def test_progress_counts_images_over_all_corruptions(images: np.ndarray) -> None
     assert told == [(64, 140), (70, 140), (134, 140), (140, 140)]
 
 
-def test_what_one_of_several_corruptions_lacks_is_said_before_any_is_measured(
+def test_a_missing_need_of_one_corruption_is_an_error_before_any_is_measured(
     images: np.ndarray, tmp_path: Path
 ) -> None:
     told: list[tuple[int, int]] = []

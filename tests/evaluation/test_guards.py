@@ -110,7 +110,9 @@ def unpaired(cifar_data: Path, folder: Path) -> Path:
     return folder / "cifar10.npz"
 
 
-def test_a_clean_set_of_other_images_is_told(cifar_data: Path, model: nn.Module, tmp_path: Path) -> None:
+def test_a_clean_set_of_other_images_gives_a_warning(
+    cifar_data: Path, model: nn.Module, tmp_path: Path
+) -> None:
     clean = unpaired(cifar_data, tmp_path)
     with pytest.warns(RobustBenchWarning, match=r"the clean set \(40 images\) is not what the corrupted"):
         rb.evaluate(model, "cifar10-c", data=cifar_data, clean_data=clean, **QUICK)

@@ -62,7 +62,7 @@ def content(folders: dict[str, Path]) -> Content:
     return gather(list(folders.values()))
 
 
-def test_runs_are_gathered_by_suite_and_told_apart(content: Content) -> None:
+def test_runs_are_grouped_by_suite_and_have_distinct_names(content: Content) -> None:
     assert [section.suite for section in content.sections] == ["cifar10-c", "cifar10-p"]
     assert content.models == ["Brightness", "Brightness (2)"]
     assert set(content.fourier) == {"one", "two"}

@@ -96,7 +96,7 @@ def test_damaged_safetensors_are_called_so(tmp_path: Path) -> None:
         load_model(path)
 
 
-def test_a_missing_file_a_folder_and_a_bare_name_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_a_bare_name_give_different_errors(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no file .*nowhere\.pt"):
         load_model(tmp_path / "nowhere.pt")
     (tmp_path / "weights.pt").touch()

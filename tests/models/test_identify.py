@@ -32,7 +32,7 @@ SMALL_TORCHVISION = [
 
 
 @pytest.mark.parametrize("name", SMALL_TORCHVISION)
-def test_torchvision_networks_are_told_from_their_weights(name: str, tmp_path: Path) -> None:
+def test_torchvision_networks_are_detected_from_their_weights(name: str, tmp_path: Path) -> None:
     theirs = randomise(torchvision.models.get_model(name, num_classes=23))
     torch.save(
         {"arch": name, "state_dict": {f"module.{k}": v for k, v in theirs.state_dict().items()}},
@@ -46,7 +46,7 @@ def test_torchvision_networks_are_told_from_their_weights(name: str, tmp_path: P
         assert torch.equal(model.network(images), theirs(images))
 
 
-def test_auxiliary_heads_and_image_sizes_are_told_too() -> None:
+def test_auxiliary_heads_and_image_sizes_are_detected() -> None:
     with without_weights():
         bare = torchvision.models.googlenet(num_classes=5, aux_logits=False, init_weights=False)
         sized = torchvision.models.vit_b_32(num_classes=5, image_size=96)

@@ -67,7 +67,7 @@ def test_maps_have_the_sizes_of_the_plain_network(name: str, plain: object) -> N
     assert shapes[0][0][2:] == (56, 56)
 
 
-def test_a_release_is_told_from_its_weights(tmp_path: Path) -> None:
+def test_a_release_is_detected_from_its_weights(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         network = build("resnet18-maxblur3", 10).eval()
     torch.save(

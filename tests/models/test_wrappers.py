@@ -97,7 +97,7 @@ def assert_same(model: Classifier, network: nn.Module, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_architecture_is_told_from_its_weights(name: str, tmp_path: Path, pixels: Tensor) -> None:
+def test_every_architecture_is_detected_from_its_weights(name: str, tmp_path: Path, pixels: Tensor) -> None:
     network = random_network(name, num_classes=17)
     torch.save({"state_dict": prefixed(network.state_dict(), "module.")}, tmp_path / "m.pth.tar")
     model = load_model(tmp_path / "m.pth.tar")

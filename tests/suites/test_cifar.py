@@ -318,7 +318,7 @@ def test_labels_repeated_one_by_one_are_refused(make_cifar_c: MakeCopy) -> None:
         ("other", "CIFAR-10-P by its name; the suite is CIFAR-100-P"),
     ],
 )
-def test_perturbations_of_cifar10_and_cifar100_are_told_apart_by_their_place_alone(
+def test_only_the_place_distinguishes_perturbations_of_cifar10_and_cifar100(
     make_cifar_p: MakeCopy, tmp_path: Path, place: str, said: str | None
 ) -> None:
     folder = make_cifar_p("cifar10-p")
@@ -331,7 +331,7 @@ def test_perturbations_of_cifar10_and_cifar100_are_told_apart_by_their_place_alo
     assert notes == () if said is None else said in notes[0]
 
 
-def test_what_lies_in_a_folder_without_the_suite_is_said(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_suite_lists_the_content_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no files of CIFAR-10-C were found in .*: the folder is empty"):
         load_official("cifar10-c", tmp_path)
     (tmp_path / "readme.txt").write_text("x")

@@ -114,13 +114,15 @@ def test_a_transfer_that_grows_may_break_any_number_of_times(server: Server, tmp
     assert fetch(server, tmp_path).read_bytes() == CONTENT
 
 
-def test_a_server_without_ranges_sends_the_file_anew(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_sends_the_whole_file_again(server: Server, tmp_path: Path) -> None:
     server.ranges = False
     (tmp_path / "a.tar.part").write_bytes(b"something else")
     assert fetch(server, tmp_path).read_bytes() == CONTENT
 
 
-def test_a_server_that_goes_on_from_elsewhere_is_asked_anew(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_continues_at_another_byte_is_asked_for_the_whole_file(
+    server: Server, tmp_path: Path
+) -> None:
     server.wrong_range = [True]
     (tmp_path / "a.tar.part").write_bytes(CONTENT[:1000])
     assert fetch(server, tmp_path).read_bytes() == CONTENT
@@ -132,7 +134,7 @@ def test_a_complete_partial_file_only_needs_its_checksum(server: Server, tmp_pat
     assert fetch(server, tmp_path).read_bytes() == CONTENT
 
 
-def test_a_partial_file_that_is_too_long_is_begun_anew(server: Server, tmp_path: Path) -> None:
+def test_a_partial_file_that_is_too_long_is_downloaded_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.tar.part").write_bytes(CONTENT + b"more")
     assert fetch(server, tmp_path).read_bytes() == CONTENT
 
@@ -149,7 +151,7 @@ def test_a_busy_server_is_asked_again(status: int, server: Server, tmp_path: Pat
     assert len(server.asked) == 3
 
 
-def test_a_transfer_that_never_grows_ends_and_says_how_to_go_on(server: Server, tmp_path: Path) -> None:
+def test_a_transfer_without_progress_ends_and_says_how_to_continue(server: Server, tmp_path: Path) -> None:
     server.breaks_after = [1000] + [0] * ATTEMPTS
     with pytest.raises(
         DataError,
@@ -159,7 +161,7 @@ def test_a_transfer_that_never_grows_ends_and_says_how_to_go_on(server: Server, 
     assert (tmp_path / "a.tar.part").read_bytes() == CONTENT[:1000]
 
 
-def test_a_server_that_is_not_there_is_named(server: Server, tmp_path: Path) -> None:
+def test_the_error_for_an_unreachable_server_has_its_address(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1/a\.tar could not be downloaded .*refused"):
         fetch(server, tmp_path, mirror="http://127.0.0.1:1")
 

@@ -408,7 +408,7 @@ def test_clean_tiny_images_stay_as_they_are(make_imagenet_c: MakeCopy, tmp_path:
 
 
 @pytest.mark.parametrize("layout", ["folder", "tar"])
-def test_flat_validation_images_are_refused_with_the_way_out(
+def test_flat_validation_images_are_refused_and_the_error_says_what_to_do(
     layout: str, tmp_path: Path, make_tar: MakeCopy
 ) -> None:
     flat = tmp_path / "val"

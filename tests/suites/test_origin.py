@@ -48,7 +48,7 @@ def test_a_damaged_manifest_still_means_generated(tmp_path: Path, text: str) -> 
         ({}, ""),
     ],
 )
-def test_the_part_of_the_official_images_is_told_in_words(data: dict[str, object], coverage: str) -> None:
+def test_the_part_of_the_official_images_is_printed_in_words(data: dict[str, object], coverage: str) -> None:
     results = Results(SUITES["imagenet-c"], "official", (), provenance={"data": data})
     assert results.coverage == coverage
 

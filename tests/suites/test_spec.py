@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_releases(name: str, classes: int, side: int, ima
     assert (spec.classes, spec.image_size, spec.images) == (classes, side, images)
 
 
-def test_an_unknown_suite_is_told_its_neighbours() -> None:
+def test_the_error_for_an_unknown_suite_names_similar_suites() -> None:
     with pytest.raises(UnknownName, match="unknown suite 'imagenetc'; did you mean imagenet-c"):
         suite_spec("imagenetc")
 
@@ -97,7 +97,7 @@ def test_only_noises_have_files_for_their_difficulties(cell: Cell, name: str) ->
     assert perturbation_file(SUITES["cifar10-p"], cell) == name
 
 
-def test_cells_are_told_in_few_words() -> None:
+def test_cells_are_listed_in_few_words() -> None:
     cells = [Cell("fog", s) for s in (1, 2, 3, 4, 5)] + [Cell("frost", 2), Cell("snow", 1), Cell("snow", 4)]
     assert list_cells(cells) == "fog 1-5, frost 2, snow 1+4"
     assert list_cells([suites.CLEAN]) == "clean"

@@ -89,7 +89,7 @@ def test_a_changed_tar_is_indexed_again(tmp_path: Path) -> None:
     assert len(tar_index(write_tar(path, contents(tars.CACHED_FROM + 1)))) == tars.CACHED_FROM + 1
 
 
-def test_a_damaged_cache_is_built_anew(tmp_path: Path, own_cache: Path) -> None:
+def test_a_damaged_cache_is_built_again(tmp_path: Path, own_cache: Path) -> None:
     path = write_tar(tmp_path / "a.tar", contents(tars.CACHED_FROM))
     tar_index(path)
     (cached,) = own_cache.glob("tar-*.npz")

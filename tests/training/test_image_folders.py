@@ -87,7 +87,7 @@ def test_an_image_too_long_for_any_area_gives_its_middle() -> None:
     assert random_area(400, 10, np.full((10, 4), 0.99)) == (0, 193, 10, 206)
 
 
-def test_crops_repeat_with_the_generator_whatever_the_threads(folder: Path) -> None:
+def test_crops_repeat_with_the_generator_for_any_number_of_threads(folder: Path) -> None:
     images = list_files(folder, ["ape", "cat"], 16)
     rows = torch.arange(4).repeat(10)
     assert torch.equal(

@@ -155,7 +155,7 @@ def test_the_kept_model_needs_no_option_and_knows_how_it_was_trained(
     assert torch.equal(loaded(images), in_memory(images))
 
 
-def test_operations_that_overlap_the_test_corruptions_are_told_and_recorded(
+def test_operations_that_overlap_the_test_corruptions_are_reported_and_recorded(
     toy: Dataset, quick: Options, tmp_path: Path
 ) -> None:
     listener = Killer()
@@ -280,7 +280,7 @@ def test_continuing_with_another_number_of_processes_is_refused(
         train(toy, out=tmp_path, **quick)
 
 
-def test_overwriting_starts_afresh(toy: Dataset, quick: Options, tmp_path: Path) -> None:
+def test_overwriting_starts_from_the_beginning(toy: Dataset, quick: Options, tmp_path: Path) -> None:
     train(toy, out=tmp_path, **quick)
     listener = Killer()
     train(toy, out=tmp_path, overwrite=True, progress=listener, **(quick | {"lr": 0.2}))

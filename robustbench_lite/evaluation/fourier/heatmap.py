@@ -88,45 +88,45 @@ def fourier_heatmap(
     Mirrored frequencies are measured once: 514 times the images for the 32 x 32 map.
 
     Args:
-        model: a checkpoint file, a name such as "torchvision:resnet50", a module or any callable from
+        model: A checkpoint file, a name such as "torchvision:resnet50", a module or any callable from
             images (N, 3, H, W) in [0, 1] to logits. A sequence of models is an ensemble.
-        dataset: the name of a clean suite ("cifar10", "cifar100", "imagenet", "tiny-imagenet"), with its
+        dataset: The name of a clean suite ("cifar10", "cifar100", "imagenet", "tiny-imagenet"), with its
             official files in `data`; a folder of images or an .npz; or images in memory: `(images, labels)`,
             a torch `Dataset`, a `DataLoader` or a Hugging Face data set. Arrays are uint8 (N, H, W, 3), or
             float (N, 3, H, W) in [0, 1], which are used as they are.
-        labels: class indices (N,) of images that are given as one array; the metric "error" needs them.
-        data: folder (or archive) of the official files of a named data set.
-        classes: class names in the order of the model's outputs, for class folders, or a file with one per
+        labels: Class indices (N,) of images that are given as one array; the metric "error" needs them.
+        data: Folder (or archive) of the official files of a named data set.
+        classes: Class names in the order of the model's outputs, for class folders, or a file with one per
             line.
-        image_size: side in pixels to which the images in class folders are resized and cropped.
-        limit: number of images to use, drawn at random by `seed`. By default all.
+        image_size: Side in pixels to which the images in class folders are resized and cropped.
+        limit: The number of images to use, drawn at random by `seed`. By default all.
         norm: l2 norm of each channel's perturbation; by default the papers' 4 for 32 pixels, 15.7 for 224.
-        size: rows and columns of the map; by default all up to 64 pixels, else the 63 lowest.
+        size: The rows and columns of the map; by default all up to 64 pixels, else the 63 lowest.
         metric: "error" against the labels; "flip", the share of predictions that change; or "confidence",
             the mean fall of the probability of the class predicted before.
-        arch: architecture of a checkpoint, where its tensors do not show it.
-        normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that of
+        arch: The architecture of a checkpoint, where its tensors do not show it.
+        normalize: Input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that of
             its architecture.
-        entry: which of several sets of weights in a checkpoint to use.
-        trust_checkpoint: allow a file to run code while it loads (a pickled module).
-        name: name of the model in records; by default that of the file, class or function.
+        entry: Which of several sets of weights in a checkpoint to use.
+        trust_checkpoint: Allow a file to run code while it loads (a pickled module).
+        name: The name of the model in records; by default that of the file, class or function.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".
-        amp: autocast to "bf16" or "fp16"; None computes in float32.
-        tf32: let CUDA round float32 products to TF32.
-        compile: run the model through `torch.compile`.
-        fuse: fold batch norm into convolutions where the logits agree to 1e-5.
-        batch_size: images per forward pass; None measures the fastest size.
-        bootstrap: replicates for the bands of the radial profile; 0 leaves them out.
-        seed: seed of the signs of the perturbations, of the sample and of the bootstrap.
+        amp: Autocast to "bf16" or "fp16"; None computes in float32.
+        tf32: Let CUDA round float32 products to TF32.
+        compile: Run the model through `torch.compile`.
+        fuse: Fold batch norm into convolutions where the logits agree to 1e-5.
+        batch_size: Images per forward pass; None measures the fastest size.
+        bootstrap: Replicates for the bands of the radial profile; 0 leaves them out.
+        seed: The seed of the signs of the perturbations, of the sample and of the bootstrap.
         out: The run folder, which stores the outcomes. The same call continues a sweep that was killed. None
             stores nothing.
-        overwrite: start afresh in a folder that holds another sweep.
-        progress: called with images evaluated and images in all.
+        overwrite: Start afresh in a folder that holds another sweep.
+        progress: Called with images evaluated and images in all.
 
     Raises:
-        InvalidInput: arguments that don't fit the images or each other.
-        DataError: files that can't be read or written.
-        ModelError: a model whose outputs can't be scored.
+        InvalidInput: Arguments that don't fit the images or each other.
+        DataError: Files that can't be read or written.
+        ModelError: A model whose outputs can't be scored.
 
     Source: Yin et al. 2019, section 2 and figure 3; AugMix (Hendrycks et al. 2020), appendix B, figure 9.
     """
@@ -161,7 +161,7 @@ def default_norm(image_size: tuple[int, int]) -> float:
     """The papers' norm for an image size.
 
     Raises:
-        InvalidInput: the papers have none for this size.
+        InvalidInput: The papers have none for this size.
     """
     height, width = image_size
     if height != width or height not in NORMS:

@@ -33,11 +33,11 @@ class ImageSet:
     """Images of one size, with labels where there are any.
 
     Attributes:
-        reader: all images there are, uint8 or float32 in [0, 1], (count, H, W, 3).
-        index: which of them are used, ascending; an image's random signs depend on its index.
-        labels: of the images used, int64 (n,).
-        classes: how many classes there are, where that is known.
-        source: JSON-able record of where they came from, with a fingerprint.
+        reader: The reader of all images, uint8 or float32 in [0, 1], (count, H, W, 3).
+        index: The indices of the images in use, ascending. An image's random signs depend on its index.
+        labels: int64 (n,), the labels of the images in use.
+        classes: The number of classes, where it is known.
+        source: A JSON-able record of the source of the images, with a fingerprint.
     """
 
     reader: Reader
@@ -55,7 +55,7 @@ class ImageSet:
         return len(self.index)
 
     def read(self, start: int, stop: int, device: torch.device) -> torch.Tensor:
-        """The images used from start to stop - 1 on the device, float32 (n, 3, H, W) in [0, 1]."""
+        """Read images start to stop - 1 of those in use to the device, float32 (n, 3, H, W) in [0, 1]."""
         wanted = self.index[start:stop]
         runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
         pixels = torch.cat([self.reader.read(int(run[0]), int(run[-1]) + 1) for run in runs]).to(device)
@@ -75,19 +75,19 @@ def open_images(
     """Open the images of a sweep.
 
     Args:
-        dataset: a clean suite's name, with its official files in `data`; a path: class folders, a flat folder
-            of images of one size, without labels, or an .npz with `images`, uint8 (N, H, W, 3), and perhaps
-            `labels`; or images in memory, as `read_images` takes them.
-        data: folder (or archive) of the official files; by default the folder in $ROBUSTBENCH_LITE_DATA.
-        classes: class names in the order of the model's outputs, or a file with one per line; for class
+        dataset: The name of a clean suite, with its official files in `data`; a path: class folders, a flat
+            folder of images of one size, without labels, or an .npz with `images`, uint8 (N, H, W, 3), and
+            perhaps `labels`; or images in memory, as `read_images` takes them.
+        data: The folder (or archive) of the official files, by default the folder in $ROBUSTBENCH_LITE_DATA.
+        classes: The class names in the order of the model's outputs, or a file with one per line; for class
             folders, which are otherwise taken in sorted order.
-        image_size: side to which the images in class folders are resized and cropped.
-        limit: use this many images: the first of a permutation seeded by `seed`.
-        seed: seed of the permutation.
+        image_size: The side to which images in class folders are resized and cropped.
+        limit: The number of images to use: the first ones of a permutation that `seed` decides.
+        seed: The seed of the permutation.
 
     Raises:
-        DataError: files that are missing, damaged or of several sizes.
-        InvalidInput: a limit below 1, or a setting that does not go with the images.
+        DataError: Files are missing, damaged or of several sizes.
+        InvalidInput: The limit is below 1, or a setting does not fit the images.
     """
     if isinstance(dataset, ImageSet):
         return sample_images(dataset, limit, seed)
@@ -105,7 +105,7 @@ def open_images(
         raise UnknownName("data set", name, CLEAN_SUITES)
     if data is not None:
         known = ", ".join(CLEAN_SUITES)
-        raise InvalidInput(f"{name} is a path of its own: leave out `data=DIR`, which goes with {known}")
+        raise InvalidInput(f"{name} is a path: leave out `data=DIR`, which goes with {known}")
     if place.suffix == ".npz" and place.is_file():
         return sample_images(_npz_images(place), limit, seed)
     if not place.is_dir():
@@ -121,20 +121,20 @@ def open_images(
 
 
 def array_images(images: object) -> ImageSet:
-    """Images in memory, as `read_images` takes them; floats are used as they are.
+    """Open images in memory, in the forms of `read_images`. Float images are used unchanged.
 
     Raises:
-        InvalidInput: another type or shape, values outside [0, 1], or labels that don't fit.
+        InvalidInput: The type or shape is wrong, values lie outside [0, 1], or the labels do not fit.
     """
     own = read_images(images)
     return _from_arrays(own.images, own.labels, MEMORY)
 
 
 def sample_images(images: ImageSet, limit: int | None, seed: int) -> ImageSet:
-    """The first `limit` images of a seeded permutation, in their own order; all where there is no limit.
+    """Return the first `limit` images of a seeded permutation, in their original order; all for no limit.
 
     Raises:
-        InvalidInput: a limit below 1.
+        InvalidInput: The limit is below 1.
     """
     if limit is None or limit >= len(images):
         return images
@@ -147,20 +147,20 @@ def sample_images(images: ImageSet, limit: int | None, seed: int) -> ImageSet:
 
 
 def check_classes(images: ImageSet, width: int, name: str) -> None:
-    """Refuse a model whose outputs aren't the images' classes.
+    """Refuse a model whose number of outputs is not the images' number of classes.
 
     Raises:
-        ModelError: says what may be done about it.
+        ModelError: The numbers differ; the message says what to do.
     """
     if images.classes not in (None, width):
-        way_out = "use a model that was trained for it"
+        advice = "use a model that was trained for it"
         if images.source.get("suite") == CUSTOM:
-            way_out = (
+            advice = (
                 "give the model's class list (`classes=FILE`), `dataset='imagenet'` for folders named by its "
                 "WordNet ids, or `metric='flip'`, which needs no labels"
             )
         raise ModelError(
-            f"{name} has {width} outputs, but the data set has {images.classes} classes; {way_out}"
+            f"{name} has {width} outputs, but the data set has {images.classes} classes; {advice}"
         )
     if images.labels is not None and images.labels.max() >= width:
         raise ModelError(
@@ -177,7 +177,7 @@ def _of_suite(suite: Suite) -> ImageSet:
 
 
 def json_able(record: Mapping[str, object]) -> dict[str, Any]:
-    """The record as JSON would give it back."""
+    """Return the record after a round trip through JSON."""
     copy: dict[str, Any] = json.loads(json.dumps(record, default=str))
     return copy
 
@@ -201,7 +201,7 @@ def _npz_images(path: Path) -> ImageSet:
 
 
 class _FlatReader:
-    """Image files of one size, decoded in threads when they are read."""
+    """Image files of one size, which threads decode when they are read."""
 
     labels = None
 
@@ -211,7 +211,7 @@ class _FlatReader:
         self.shape: tuple[int, ...] = self._decoded(0).shape
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Images start to stop - 1, uint8 (n, H, W, 3)."""
+        """Read images start to stop - 1, uint8 (n, H, W, 3)."""
         batch = np.empty((stop - start, *self.shape), dtype=np.uint8)
 
         def one(number: int) -> None:
@@ -228,7 +228,7 @@ class _FlatReader:
         return torch.from_numpy(batch)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing, because no file is open."""
 
     def _decoded(self, number: int) -> npt.NDArray[np.uint8]:
         path = self._paths[number]
@@ -236,7 +236,7 @@ class _FlatReader:
 
 
 def _flat_images(folder: Path, paths: Sequence[Path]) -> ImageSet:
-    """The files in the folder; their fingerprint covers names and contents."""
+    """Open the files of a folder. Their fingerprint covers names and contents."""
     listing = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths]
     digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     source = {"root": str(folder), "images": len(paths), "fingerprint": digest}
