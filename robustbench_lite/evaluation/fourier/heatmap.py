@@ -158,7 +158,7 @@ def fourier_heatmap(
 
 
 def default_norm(image_size: tuple[int, int]) -> float:
-    """The papers' norm for an image size.
+    """Return the papers' norm for an image size.
 
     Raises:
         InvalidInput: The papers have none for this size.
@@ -173,7 +173,7 @@ def default_norm(image_size: tuple[int, int]) -> float:
 
 
 def default_size(image_size: tuple[int, int]) -> int | None:
-    """The whole map (None) up to 64 pixels, else the lowest 63 frequencies, or as many as there are."""
+    """Return None (the whole map) up to 64 pixels, else 63, or fewer where the image has fewer."""
     if max(image_size) <= WHOLE_MAP_UP_TO:
         return None
     short = min(image_size)
@@ -182,7 +182,7 @@ def default_size(image_size: tuple[int, int]) -> int | None:
 
 @dataclass
 class _Sweeping:
-    """One sweep under way."""
+    """One sweep that runs."""
 
     classifier: Classifier | Ensemble
     images: ImageSet
@@ -232,7 +232,7 @@ class _Sweeping:
         return result
 
     def batch_size(self, forward: Forward, sample: torch.Tensor, store: Store) -> int:
-        """The one that is given, else the one of an earlier start, else the fastest one."""
+        """Return the batch size of the user, else that of an earlier start, else the fastest one."""
         size = self.settings.batch_size or self.team.from_first(store.batch_size)
         if size is not None:
             return size
@@ -240,7 +240,7 @@ class _Sweeping:
         return self.team.from_first(fastest_batch_size(forward, sample, total) if self.team.first else 0)
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for two starts to be one sweep."""
+        """Return the facts that all starts of one sweep have in common."""
         info, settings = self.classifier.info, self.settings
         return {
             "model": info.sha256 or weights_sha256(self.classifier),
