@@ -73,10 +73,18 @@ if TYPE_CHECKING:
     setting(SuiteSettings, "frost", type=PATH, metavar="PATH"),
     setting(SuiteSettings, "classes", type=PATH, metavar="FILE"),
     setting(SuiteSettings, "image_size"),
+    setting(SuiteSettings, "labels", type=PATH, metavar="FILE"),
     setting(SuiteSettings, "protocol"),
     setting(SuiteSettings, "allow_partial"),
 )
-@cloup.option_group("Model", *model_options(ModelSettings))
+@cloup.option_group(
+    "Model",
+    *model_options(ModelSettings),
+    setting(EvaluationSettings, "input_size"),
+    setting(EvaluationSettings, "channels", type=click.Choice(["rgb", "bgr"]), metavar=None),
+    setting(EvaluationSettings, "class_order", metavar="ORDER|FILE"),
+    setting(EvaluationSettings, "output_index", metavar="A-B|FILE"),
+)
 @cloup.option_group(
     "Running", *run_options(EvaluationSettings), setting(EvaluationSettings, "force"), overwrite_option
 )

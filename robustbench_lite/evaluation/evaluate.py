@@ -40,6 +40,7 @@ def evaluate(
     frost: str | Path | None = None,
     classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
+    labels: str | Path | None = None,
     # The model, as in load_model.
     arch: str | None = None,
     normalize: str | None = None,
@@ -58,6 +59,10 @@ def evaluate(
     seed: int = 0,
     force: bool = False,
     budget: float | None = None,
+    input_size: int | None = None,
+    channels: str = "rgb",
+    class_order: str | None = None,
+    output_index: str | None = None,
     # The output.
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -88,6 +93,7 @@ def evaluate(
         frost: folder of the frost photographs, for generated images.
         classes: class names of your own images, or a file with one per line.
         image_size: side in pixels to which your own photographs are resized and cropped.
+        labels: table with a file name and a label in each line, for your own images in one folder.
         arch: architecture of a checkpoint, where its tensors do not show it.
         normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that
             of its architecture.
@@ -106,6 +112,12 @@ def evaluate(
         force: go on although the clean error is near chance.
         budget: share of each cell's images, in (0, 1), from which the scores are estimated; None evaluates
             all of them.
+        input_size: side in pixels to which the images are resized on the device, for a model that was made
+            for another size than the suite's.
+        channels: order of the colour channels that the model takes: "rgb" or "bgr".
+        class_order: order of the model's outputs: "text", "numeric", "ignore-case", "wnids.txt" or a file
+            with the model's class names; by default the names stored with the model decide.
+        output_index: output, from 0, of each class of the suite: "1-1000", or a file of numbers.
         out: run folder, where results and predictions are kept; the same call continues a run that was
             killed. None keeps nothing.
         overwrite: start afresh in a folder that holds another run.

@@ -14,6 +14,8 @@ import torch
 
 from robustbench_lite import plugins
 from robustbench_lite.errors import DataError, ModelError
+from robustbench_lite.evaluation.class_order import better_order, renumber
+from robustbench_lite.evaluation.fit import fit_to_suite
 from robustbench_lite.evaluation.given_model import weights_sha256
 from robustbench_lite.evaluation.inference import Scored, frames_of, run_cells
 from robustbench_lite.evaluation.prepared_model import (
@@ -24,9 +26,9 @@ from robustbench_lite.evaluation.prepared_model import (
     same_outputs,
 )
 from robustbench_lite.evaluation.progress import EvaluationProgress
-from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance
+from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance, plausible
 from robustbench_lite.evaluation.settings import EvaluationSettings
-from robustbench_lite.evaluation.store import RunFolder
+from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise
 from robustbench_lite.metrics.flips import check_pairs
@@ -58,6 +60,7 @@ class EvaluationRun:
     progress: EvaluationProgress
     warnings: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    fit: dict[str, object] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> SuiteSpec:
@@ -112,6 +115,12 @@ class EvaluationRun:
         self.check_pairs()
         self.check_clean()
         classes = self.suite.spec.classes
+        fit = fit_to_suite(self.classifier, self.suite, sample, self.settings, self.device, self.warn)
+        self.classifier, self.fit = fit.model, fit.record
+        if self.team.first:
+            clean_notes = self.suite.clean.notes if self.suite.clean is not None else ()
+            for text in dict.fromkeys((*self.suite.notes, *clean_notes, *map(str, fit.record.values()))):
+                self.progress.note(text)
         forward, made_ready, _ = ready(self.classifier, sample, self.settings, self.device, classes)
         outputs = describe_outputs(forward, sample, self.warn)
         record: dict[str, Any] = {}
@@ -144,15 +153,30 @@ class EvaluationRun:
                 forward, stage, self.suite.spec, size, self.team, folder, self.progress, scored, publish
             )
             if clean and stage:
-                self.guard(forward, self.team.from_first(scored.results.get(CLEAN)), folder)
+                self.guard(forward, self.team.from_first(self._clean_scored(scored)), folder)
         results = self.results(scored, facts, complete=True) if self.team.first else None
         if results is not None and folder is not None:
             results.save(folder.path)
             results = replace(results, folder=str(folder.path))
         return cast(Results, self.team.from_first(results))
 
-    def guard(self, forward: Forward, clean: CellResult | None, folder: RunFolder | None) -> None:
-        """Stop when the clean error is near chance, or a guessed normalisation is clearly the wrong one.
+    def _clean_scored(self, scored: Scored) -> tuple[CellResult, Columns] | None:
+        """The scores and the columns of the clean set; None where there is none."""
+        result = scored.results.get(CLEAN)
+        return None if result is None else (result, scored.columns[CLEAN])
+
+    def guard(
+        self,
+        forward: Forward,
+        clean: tuple[CellResult, Columns] | None,
+        folder: RunFolder | None,
+    ) -> None:
+        """Stop when the clean error is near chance, or a class order or guessed normalisation is wrong.
+
+        Args:
+            forward: the model on its device.
+            clean: scores and columns of the clean set.
+            folder: the run folder, which is left free where the run stops.
 
         Raises:
             ModelError: says the error and the likely cause.
@@ -160,13 +184,21 @@ class EvaluationRun:
         classes, info = self.suite.spec.classes, self.classifier.info
         if clean is None:
             return
-        if near_chance(1 - clean.scores["error"], clean.n, classes):
-            cause = explain_near_chance(forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std)
+        result, columns = clean
+        order, certain = self._other_order(columns)
+        chance = near_chance(1 - result.scores["error"], result.n, classes)
+        if chance or (order is not None and certain):
+            cause = order or explain_near_chance(
+                forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std
+            )
+            what = f"near chance for {classes} classes" if chance else f"with {classes} classes"
             text = (
-                f"the clean error is {100 * clean.scores['error']:.1f} % over {clean.n} images, near chance "
-                f"for {classes} classes (normalisation in use: {info.normalization}); {cause}"
+                f"the clean error is {100 * result.scores['error']:.1f} % over {result.n} images, {what} "
+                f"(normalisation in use: {info.normalization}); {cause}"
             )
             grave = True
+        elif order is not None:
+            text, grave = order, False
         elif info.normalization_guessed:
             images, labels = self.clean_sample(max(64, min(_GUARD_IMAGES, self.total // _TRIALS_SHARE)))
             found = doubt(forward, images, labels, info.mean, info.std)
@@ -184,6 +216,32 @@ class EvaluationRun:
                 folder.forget_clean()
             raise ModelError(f"{text}. `force=True` evaluates it all the same")
         self.warn(text, waived=grave)
+
+    def _other_order(self, columns: Columns) -> tuple[str | None, bool]:
+        """Whether another order of the classes explains the clean errors, in words.
+
+        Returns:
+            A sentence, and whether it names an option that mends it.
+        """
+        classes = self.suite.spec.classes
+        known, labels = (columns[name].astype(np.int64) for name in ("prediction", "label"))
+
+        def possible(accuracy: float, n: int) -> bool:
+            return plausible(accuracy, n, classes)
+
+        remedy = better_order(known, labels, self.suite.class_names, classes, possible)
+        if remedy is not None:
+            error = 100 * (1 - remedy.accuracy)
+            return f"on the same images {remedy.option} brings the error to {error:.1f} %", True
+        found = renumber(known, labels, classes, possible)
+        if not found.certain:
+            return None, False
+        text = (
+            f"one renumbering of the classes, chosen on every other image, brings the error on the other "
+            f"{found.n} from {100 * (1 - found.before):.1f} to {100 * (1 - found.after):.1f} %: the model's "
+            "class order is not the suite's; give the model's class names in order as `class_order=FILE`"
+        )
+        return text, False
 
     def clean_sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Evenly spread clean images, uint8 (n, H, W, 3), and their labels, on the device."""
@@ -213,6 +271,7 @@ class EvaluationRun:
         info, settings = self.classifier.info, self.settings
         return {
             **self.estimate,
+            **({"fit": self.fit} if self.fit else {}),
             "suite": self.suite.spec.name,
             "protocol": self.suite.protocol,
             "model": info.sha256 or weights_sha256(self.classifier),
@@ -276,7 +335,11 @@ class EvaluationRun:
         missing = tuple(f"{cell.name}/{cell.severity}" for cell in self.suite.missing)
         speed = {"images": scored.images, "seconds": round(scored.seconds, 3)}
         provenance = {
-            "model": asdict(self.classifier.info),
+            # A list of 1000 names is the same in all records: what it was used for is in "fit".
+            "model": {
+                name: value for name, value in asdict(self.classifier.info).items() if name != "class_names"
+            },
+            **({"fit": self.fit} if self.fit else {}),
             "data": self.data,
             "clean_data": self.clean_data,
             "run": {

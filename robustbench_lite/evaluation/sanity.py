@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+from scipy.stats import binomtest
 
 from robustbench_lite.errors import ModelError
 from robustbench_lite.evaluation.prepared_model import Forward
@@ -16,15 +15,33 @@ from robustbench_lite.models import NORMALIZATIONS
 _TRIED = 512
 # The 99.9 % quantile of the chi-squared distribution with one degree of freedom.
 _CLEARLY = 10.83
+_DOUBTFUL = 0.001
 
 
 def near_chance(accuracy: float, n: int, classes: int) -> bool:
-    """Return whether an accuracy over n images is little better than guessing.
+    """Whether an accuracy over n images is no better, or little better, than guessing.
 
-    The margin above chance is half of chance, at most 10 points, plus three standard errors.
+    No better: guessing reaches it in more than 5 % of such samples (exact, one-sided). Little better: it is
+    at most half as much again, and at most 10 points more. An accuracy without an error is never near chance.
+
+    Source: the exact binomial test.
     """
     chance = 1 / classes
-    return accuracy <= chance + min(chance / 2, 0.1) + 3 * math.sqrt(chance * (1 - chance) / n)
+    right = round(accuracy * n)
+    if right == n:
+        return False
+    if accuracy <= chance + min(chance / 2, 0.1):
+        return True
+    return bool(binomtest(right, n, chance, alternative="greater").pvalue > 0.05)
+
+
+def plausible(accuracy: float, n: int, classes: int) -> bool:
+    """Whether an accuracy over n images can be that of a model that was trained for these classes.
+
+    It is not near chance, and a third of the way from guessing to no error at least.
+    """
+    chance = 1 / classes
+    return accuracy >= chance + (1 - chance) / 3 and not near_chance(accuracy, n, classes)
 
 
 def explain_near_chance(
@@ -47,22 +64,19 @@ def explain_near_chance(
         One or two sentences with the likely cause and the option that solves it.
     """
     images, labels = images[:_TRIED], labels[:_TRIED]
+    now = _right(forward, images, labels, lambda unit: unit)
     best, right = _best_change(forward, images, labels, mean, std)
     accuracy = float(right.float().mean())
     classes = int(forward(images[:1]).shape[1])
-    if not near_chance(accuracy, len(labels), classes):
+    gained, lost = int((right & ~now).sum()), int((now & ~right).sum())
+    beyond_doubt = (
+        gained + lost > 0 and binomtest(gained, gained + lost, 0.5, alternative="greater").pvalue < _DOUBTFUL
+    )
+    if beyond_doubt and plausible(accuracy, len(labels), classes):
         return f"on {len(labels)} images {best} brings the error to {100 * (1 - accuracy):.1f} %"
-    predicted = forward(images).argmax(1)
-    relabelled = _best_relabelling(predicted.cpu().numpy(), labels.cpu().numpy(), classes)
-    gain = relabelled - float((predicted == labels).float().mean())
-    if len(labels) >= 10 * classes and gain > 0.1 and not near_chance(relabelled, len(labels), 3 * classes):
-        return (
-            f"renumbering the classes brings the error to {100 * (1 - relabelled):.1f} %: the checkpoint's "
-            "class order is not the suite's"
-        )
     return (
-        "no usual normalisation and no channel order reduces it: the weights may be untrained, belong to "
-        "another data set, or need another input size or layout"
+        "no usual normalisation, order of channels or order of classes repairs it: the weights may be "
+        "untrained, of another data set, or need another input size or layout"
     )
 
 
@@ -138,8 +152,8 @@ def _changes(
 
     return {
         **{f"`normalize={name!r}`": as_normalised_by(name) for name in NORMALIZATIONS},
-        "feeding BGR channels": lambda images: images.flip(1),
-        "feeding values 0 to 255": lambda images: images * 255,
+        "`channels='bgr'`": lambda images: images.flip(1),
+        "`normalize='0,0.00392156862745098'` (values 0 to 255)": lambda images: images * 255,
     }
 
 
@@ -155,13 +169,3 @@ def _right(
         return torch.cat([changed(part).argmax(1) == truth for part, truth in parts])
     except (RuntimeError, ValueError, ModelError):
         return torch.zeros_like(labels, dtype=torch.bool)
-
-
-def _best_relabelling(
-    predicted: np.ndarray[tuple[int], np.dtype[np.int64]],
-    labels: np.ndarray[tuple[int], np.dtype[np.int64]],
-    classes: int,
-) -> float:
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (predicted, labels), 1)
-    return float(confusion.max(axis=1).sum() / len(labels))

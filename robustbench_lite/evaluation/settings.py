@@ -58,8 +58,10 @@ class SuiteSettings:
             files of the suite were stored.
         frost: Generated images: folder of the frost photographs.
         seed: The seed of all random draws: generated images, the sample of a budget, the bootstrap.
-        classes: Your own images: the class names in the order of the model's outputs, one per line of a file.
+        classes: Your own images: the class names in the order of the model's outputs, one per line of a file
+            (with or without an index), or as JSON.
         image_size: Your own images: resize and crop photographs to this side, in pixels.
+        labels: Your own images in one folder: a table with a file name and a label in each line.
 
     Raises:
         InvalidInput: corruptions or severities are not sequences, or the seed is negative.
@@ -78,6 +80,7 @@ class SuiteSettings:
     seed: int = 0
     classes: str | Path | Sequence[str] | None = None
     image_size: int | None = None
+    labels: str | Path | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.corruptions, str):
@@ -110,6 +113,13 @@ class EvaluationSettings:
         force: Go on although the clean error is near chance.
         budget: Estimate the scores from a random sample with this share of the images of each cell, for
             example 5% or 0.05. By default all images are evaluated.
+        input_size: Resize the images of the suite to this side, in pixels, on the device (bicubic,
+            antialiased), for a model that was made for another size. By default they keep their size.
+        channels: The order of the colour channels that the model takes: rgb or bgr.
+        class_order: The order of the model's outputs: text, numeric, ignore-case (the sorted class names),
+            wnids.txt (that of Tiny-ImageNet's file), or a file with the model's class names, one per line. By
+            default the names stored with the model decide, else the outputs are the suite's classes in order.
+        output_index: The output, from 0, for each class of the suite: 1-1000, or a file of numbers.
 
     Raises:
         InvalidInput: a value outside its range.
@@ -126,8 +136,16 @@ class EvaluationSettings:
     seed: int = 0
     force: bool = False
     budget: float | None = None
+    input_size: int | None = None
+    channels: str = "rgb"
+    class_order: str | None = None
+    output_index: str | None = None
 
     def __post_init__(self) -> None:
+        if self.channels not in ("rgb", "bgr"):
+            raise UnknownName("order of channels", self.channels, ("rgb", "bgr"))
+        if self.input_size is not None and self.input_size < 8:
+            raise InvalidInput(f"`input_size={self.input_size}` is too small; it must be at least 8 pixels")
         if self.amp not in (None, "bf16", "fp16"):
             raise UnknownName("amp type", self.amp, ("bf16", "fp16"))
         if self.perturbation_list not in PERTURBATION_LISTS:

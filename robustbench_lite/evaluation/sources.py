@@ -60,6 +60,7 @@ def load_suite(
     seed: int = 0,
     classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
+    labels: str | Path | None = None,
     progress: EvaluationProgress | None = None,
 ) -> Suite:
     """Find the images of a suite, with the matching clean images, and check them.
@@ -90,6 +91,7 @@ def load_suite(
         classes: class names of your own images in the order of the model's outputs, or a file with one per
             line.
         image_size: side in pixels to which your own photographs are resized and cropped.
+        labels: table with a file name and a label in each line, for your own images in one folder.
         progress: receives a note on each tar that is indexed, and where there is no clean set.
 
     Returns:
@@ -145,6 +147,7 @@ def _custom(name: str, settings: SuiteSettings) -> Suite:
         _given(settings.clean_data, settings.data, "clean_data"),
         classes=settings.classes,
         image_size=settings.image_size,
+        labels=settings.labels,
     )
     return clean if name == CUSTOM else _generate(_own_spec(name, clean), clean, settings)
 

@@ -27,6 +27,8 @@ class ModelInfo:
         parameters: number of trainable values; 0 where the format hides them.
         notes: what was decided while loading and a reader of the numbers should know.
         code_sha256: hash of the user's own Python file that builds the network, None where there is none.
+        class_names: the names of the outputs in their order, where the file or the weights carry them.
+        input_size: side in pixels of the images that the model's own configuration asks for, where known.
     """
 
     name: str
@@ -43,6 +45,8 @@ class ModelInfo:
     notes: tuple[str, ...] = ()
     normalization_guessed: bool = False
     code_sha256: str | None = None
+    class_names: tuple[str, ...] | None = None
+    input_size: int | None = None
 
 
 class Classifier(nn.Module):
@@ -62,15 +66,19 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(info.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(info.std).reshape(1, 3, 1, 1))
         self.identity = info.normalization == "none"
+        self.before = nn.Sequential()
+        self.after = nn.Sequential()
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalise the images and return the network's logits."""
+        images = self.before(images)
         if images.dtype == torch.uint8:
             images = images.to(self.mean.dtype).div_(255)
         if not self.identity:
             images = images.sub(self.mean).div(self.std)
-        return _logits(self.network(images))
+        logits: Tensor = self.after(_logits(self.network(images)))
+        return logits
 
 
 class Function(nn.Module):

@@ -147,6 +147,25 @@ def torchvision_head(name: str) -> str:
     return next(key for key in reversed(keys) if key.endswith(".weight"))
 
 
+def torchvision_weights(name: str) -> Any:
+    """The record of torchvision's weights: "resnet50", or "resnet50@IMAGENET1K_V2".
+
+    Raises:
+        UnknownName: no such model, or no such release of it.
+    """
+    import torchvision
+
+    model, _, release = name.partition("@")
+    if model not in torchvision_names():
+        raise UnknownName("torchvision model", model, torchvision_names())
+    releases = torchvision.models.get_model_weights(model)
+    known = list(releases.__members__)
+    release = release or (PREFERRED_WEIGHTS if PREFERRED_WEIGHTS in known else known[-1])
+    if release not in known:
+        raise UnknownName(f"release of {model}", release, known)
+    return releases[release]
+
+
 def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, tuple[str, ...]]:
     """Load torchvision's own weights, downloading them where they are not in its cache.
 
@@ -160,17 +179,8 @@ def pretrained_torchvision(name: str) -> tuple[nn.Module, Normalization, tuple[s
         UnknownName: no such model, or no such release of it.
         CheckpointError: the weights can't be fetched.
     """
-    import torchvision
-
-    model, _, release = name.partition("@")
-    if model not in torchvision_names():
-        raise UnknownName("torchvision model", model, torchvision_names())
-    releases = torchvision.models.get_model_weights(model)
-    known = list(releases.__members__)
-    release = release or (PREFERRED_WEIGHTS if PREFERRED_WEIGHTS in known else known[-1])
-    if release not in known:
-        raise UnknownName(f"release of {model}", release, known)
-    weights = releases[release]
+    model = name.partition("@")[0]
+    weights = torchvision_weights(name)
     release = weights.name
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)

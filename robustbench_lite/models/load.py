@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from robustbench_lite.models.normalize import (
 )
 from robustbench_lite.models.registry import own_family
 from robustbench_lite.models.statedict import AUXILIARY_NORM, choose_state, find_states
+from robustbench_lite.models.stored_facts import stored_class_names, timm_input_size, torchvision_facts
 from robustbench_lite.models.user_code import Reference, build_network, code_sha256, parse_reference
 
 LIBRARIES = ("torchvision:", "timm:")
@@ -54,6 +55,8 @@ class _Found:
     default: Normalization
     carried: bool = False
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
+    input_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def load_model(
         guessed=asked is None and not found.carried,
         code_sha256=code_sha256(code) if code is not None else None,
     )
-    return Classifier(network, info)
+    return Classifier(network, replace(info, class_names=found.class_names, input_size=found.input_size))
 
 
 def _no_file(text: str) -> CheckpointError:
@@ -179,11 +182,14 @@ def _pretrained(name: str) -> _Found:
     if library == "timm":
         network, default = external.pretrained_timm(model)
         classes = getattr(network, "num_classes", None)
-        return _Found(network, name, classes, "timm weights", default, carried=True)
+        return _Found(
+            network, name, classes, "timm weights", default, carried=True, input_size=timm_input_size(network)
+        )
     network, default, notes = external.pretrained_torchvision(model)
     classes = list(network.state_dict().values())[-1].shape[0]
     architecture = f"torchvision:{model.partition('@')[0]}"
-    return _Found(network, architecture, classes, "torchvision weights", default, carried=True, notes=notes)
+    names, side = torchvision_facts(external.torchvision_weights(model))
+    return _Found(network, architecture, classes, "torchvision weights", default, True, notes, names, side)
 
 
 def _from_file(path: Path, request: _Request) -> _Found:
@@ -229,8 +235,17 @@ def _from_content(content: object, kind: str, path: Path, request: _Request) -> 
         match = _match(content, state, path, request)
     notes += _notes_on(match, state)
     default, carried = _default_normalization(match, record, path, request.suite)
+    network = filled_network(match)
     return _Found(
-        filled_network(match), match.architecture, match.num_classes or None, kind, default, carried, notes
+        network,
+        match.architecture,
+        match.num_classes or None,
+        kind,
+        default,
+        carried,
+        notes,
+        stored_class_names(content, _timm_config(path)),
+        timm_input_size(network) if match.architecture.startswith("timm:") else None,
     )
 
 

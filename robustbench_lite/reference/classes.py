@@ -28,6 +28,15 @@ def tiny_imagenet_wnids() -> tuple[str, ...]:
 
 
 @functools.cache
+def tiny_imagenet_file_order() -> tuple[str, ...]:
+    """Return the 200 WordNet ids of Tiny ImageNet in the order of the data set's own wnids.txt.
+
+    Source: a public loader that carries the list; it is a permutation of the sorted ids.
+    """
+    return tuple(read_text("tiny_imagenet_wnids_txt.txt").split())
+
+
+@functools.cache
 def cifar_classes(dataset: str) -> tuple[str, ...]:
     """Return the names of the classes of "cifar10" or "cifar100" in the order of their indices.
 

@@ -135,8 +135,10 @@ class Suite:
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes in the order of the labels; None where nothing names them."""
+        if not self.spec.own:
+            return class_names(self.spec.dataset)
         own: tuple[str, ...] | None = getattr(self._source, "class_names", None)
-        return own if self.spec.own else class_names(self.spec.dataset)
+        return self.clean.class_names if own is None and self.clean is not None else own
 
     @property
     def notes(self) -> tuple[str, ...]:
