@@ -449,7 +449,8 @@ def test_calibration_errors_of_a_sample_are_not_drawn() -> None:
     assert by_severity(run.results, "rms_calibration_error") == {}
     assert len(by_severity(run.results, "brier_score")) == 6
     axes = plot_calibration_by_severity([run], looks(["net"])).axes
-    assert [len(axis.lines[0].get_xdata()) for axis in axes] == [1, 1, 6, 6]
+    drawn = [len(axis.lines[0].get_xdata()) for axis in axes if axis.lines]
+    assert drawn == [6, 6]
 
 
 def test_bands_are_wilson_s_intervals() -> None:

@@ -26,9 +26,17 @@ _LINE: Final = 0.125
 _A_LINE: Final = 5
 """Calibration errors that fit on one line above a panel."""
 
-_CALIBRATION: Final = ("rms_calibration_error", "expected_calibration_error", "brier_score", "nll")
+_CALIBRATION: Final = (
+    "rms_calibration_error",
+    "debiased_rms_calibration_error",
+    "expected_calibration_error",
+    "top_label_brier_score",
+    "brier_score",
+    "nll",
+)
+_COLUMNS: Final = 3
 _BIASED: Final = ("rms_calibration_error", "expected_calibration_error")
-"""Calibration errors, which are larger over a sample of the images than over all of them."""
+"""Calibration errors whose bias depends on the number of images, so that a sample does not estimate them."""
 
 _RELIABILITY_CAPTION: Final = (
     "Accuracy against confidence in 15 bins of equal width, over all corruptions of one severity. The area "
@@ -38,7 +46,9 @@ _RELIABILITY_CAPTION: Final = (
 )
 _SEVERITY_CAPTION: Final = (
     "Each value is the mean over the corruptions of that severity. RMS calibration error: adaptive bins of "
-    "100 predictions. ECE: 15 bins of equal width. Brier score: summed over classes. Lower is better."
+    "100 predictions; debiased: without the sampling noise of the bins. ECE: 15 bins of equal width. "
+    "Brier, top label: the paper's score, from 0 to 1; the other Brier score is summed over classes, from 0 "
+    "to 2. Lower is better."
 )
 
 
@@ -143,14 +153,23 @@ def _errors(axis: Axes, title: str, errors: Sequence[tuple[Look, float]]) -> Non
 
 
 def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, Look]) -> Figure:
-    """Draw calibration errors, Brier score and NLL against severity, each the mean over corruptions."""
+    """Draw calibration errors, both Brier scores and NLL against severity, each the mean over corruptions.
+
+    A score that no run has takes no panel.
+
+    Source: AugMix, figure 7, for the RMS calibration error and the top-label Brier score.
+    """
+    scores = [name for name in _CALIBRATION if any(by_severity(run.results, name) for run in runs)]
     shown = {run.title: looks[run.title] for run in runs}
     above = legend_height(shown, TEXT_WIDTH) + 0.2
-    height = 1.5 + above
+    rows = -(-len(scores) // _COLUMNS)
+    height = 1.5 * rows + above
     levels = sorted({cell.severity for run in runs for cell in run.results.cells})
     with sheet(height) as figure:
-        axes = figure.subplots(1, len(_CALIBRATION))
-        for axis, score in zip(axes, _CALIBRATION, strict=True):
+        axes = figure.subplots(rows, _COLUMNS, squeeze=False)
+        for axis in axes.flat[len(scores) :]:
+            axis.set_axis_off()
+        for axis, score in zip(axes.flat, scores, strict=False):
             tidy(axis)
             axis.set_title(presentation(score).title, loc="left")
             top = 0.0
@@ -164,7 +183,7 @@ def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, L
             if presentation(score).percent:
                 percent(axis.yaxis)
         figure.subplots_adjust(
-            left=0.05, right=0.99, top=1 - above / height, bottom=0.35 / height, wspace=0.28
+            left=0.05, right=0.99, top=1 - above / height, bottom=0.35 / height, wspace=0.28, hspace=0.55
         )
         legend_above(figure, shown)
     return figure
@@ -173,8 +192,7 @@ def plot_calibration_by_severity(runs: Sequence[ModelRun], looks: Mapping[str, L
 def by_severity(results: Results, score: str) -> dict[int, float]:
     """Return severity -> mean of a score over the corruptions that enter the suite's mean.
 
-    Empty for the calibration errors of an estimate: over a sample of the images they are larger than over
-    all of them.
+    Empty for the biased calibration errors of an estimate: their bias depends on the number of images.
     """
     if results.estimate is not None and score in _BIASED:
         return {}

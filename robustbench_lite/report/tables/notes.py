@@ -78,6 +78,11 @@ def source_notes(rows: Sequence[ReportRow]) -> list[str]:
     notes = [
         f"{mark.strip()} {_MARK_WORDS[mark]}{'; '.join(_merged(places))}." for mark, places in sources.items()
     ]
+    remarks: dict[str, list[str]] = {}
+    for row in rows:
+        if row.remark:
+            remarks.setdefault(row.remark, []).append(row.model)
+    notes += [f"{'; '.join(models)}: {remark}." for remark, models in remarks.items()]
     starred = any(row.source != MEASURED and "AutoAugment*" in row.model for row in rows)
     return [*notes, _STARRED] if starred else notes
 

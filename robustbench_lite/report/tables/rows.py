@@ -41,6 +41,7 @@ class ReportRow:
             deviation to both sides.
         unplaced: corruption that was evaluated but has no value -> the reason.
         coverage: the part of the official images that was evaluated, "20 of 50,000"; empty for all.
+        remark: what a reader must know of a published row.
     """
 
     model: str
@@ -56,6 +57,7 @@ class ReportRow:
     trainings: int = 1
     unplaced: Mapping[str, str] = field(default_factory=dict)
     coverage: str = ""
+    remark: str = ""
 
 
 def one_suite(results: Sequence[Results]) -> list[Results]:
@@ -222,4 +224,5 @@ def published_row(row: PublishedRow) -> ReportRow:
         scores={name: value for name, value in row.other.items() if name in shared},
         source=row.source,
         mark=PUBLISHED_MARK,
+        remark=row.note,
     )
