@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_lite.errors import InvalidInput
+from robustbench_lite.models.structure import Layer
 
 
 class _Layer(nn.Module):
@@ -86,6 +87,16 @@ class DenseNet(nn.Module):
             x = self.get_submodule(name)(x)
         logits: Tensor = self.fc(F.adaptive_avg_pool2d(torch.relu(self.bn1(x)), 1).flatten(1))
         return logits
+
+
+def propose(layers: Sequence[Layer]) -> list[str]:
+    """Return the names of the DenseNets that may have these layers."""
+    kernels = [layer.weight for layer in layers if layer.weight[2:] == (3, 3)]
+    count, rest = divmod(len(kernels) - 1, 3)
+    if rest or count < 1 or kernels[0][1] != 3:
+        return []
+    growth = kernels[1][0]
+    return [f"densenet-bc-{6 * count + 4}-{growth}", f"densenet-{3 * count + 4}-{growth}"]
 
 
 def identify(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

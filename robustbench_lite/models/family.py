@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from torch import nn
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.normalize import Normalization, parse_normalization, suite_normalization
+from robustbench_lite.models.structure import Layer
 
 Shapes = Mapping[str, tuple[int, ...]]
 Builder = Callable[..., nn.Module]
@@ -33,13 +34,17 @@ class Family:
         pattern: regular expression of the names of other sizes. Its named groups are keywords of `build`: a
             whole number where the text is one, True for other text; a group that takes no part is left out.
         identify: from names and shapes of weights to the names of the networks that may own them. Each is
-            then compared strictly, tensor by tensor. Where it is None, all presets are compared.
+            then compared strictly, tensor by tensor. Where it is None, or returns None, all presets are
+            compared.
         head: the module whose weight has one row a class. Where it is empty, it is found by building the
             network for two numbers of classes.
         normalization: what the public checkpoints of this family expect: a name of `NORMALIZATIONS`,
             "MEAN,STD", six numbers, or a function of (num_classes, suite). Where it is empty, the
             suite's usual one.
         renames: (pattern, replacement) pairs from the parameter names of other releases to those of `build`.
+        propose: from the layers of a file whose names no family knows to the names of the networks to compare
+            by structure. Where it is None, they are the presets, if the family has `identify`.
+        twins: from a name to the networks that have equal tensors and compute something else.
         he_weights: which layers a training draws as He et al. 2015 do: "convolutions", "all" (with the last
             linear layer), or "" where the network initialises itself.
     """
@@ -47,10 +52,12 @@ class Family:
     build: Builder
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pattern: str = ""
-    identify: Callable[[Shapes], list[str]] | None = None
+    identify: Callable[[Shapes], list[str] | None] | None = None
     head: str = ""
     normalization: str | Callable[[int, str | None], Normalization] = ""
     renames: tuple[tuple[str, str], ...] = ()
+    propose: Callable[[Sequence[Layer]], list[str]] | None = None
+    twins: Callable[[str], tuple[str, ...]] | None = None
     he_weights: Literal["", "convolutions", "all"] = ""
 
     def names(self, key: str) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from robustbench_lite.models.family import Builder, Family, class_tensors
 from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.registry import FAMILIES, architecture_names, build, own_family
 from robustbench_lite.models.statedict import State, Variant, fill_counters, rename, variants
+from robustbench_lite.models.structure import COUNTER, Layer, Layers, align, layers_of
 from robustbench_lite.models.user_code import Reference, build_network, parse_reference, takes_num_classes
 
 Shapes = dict[str, tuple[int, ...]]
@@ -56,13 +58,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Match:
-    """An architecture whose weights a file holds, and those weights under the architecture's names."""
+    """An architecture whose weights a file holds, and those weights under the architecture's names.
+
+    `by_structure` says that the file has other names and the layers alone decided.
+    """
 
     architecture: str
     num_classes: int
     network: nn.Module
     state: State
     variant: Variant
+    by_structure: bool = False
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
@@ -84,12 +90,81 @@ def identify(state: State, source: str) -> Match | None:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            names = ", ".join(match.architecture for match in matches)
-            raise CheckpointError(
-                f"the weights in {source} fit several architectures ({names}) that compute different things; "
-                "say which one with the architecture option"
-            )
+            raise _ambiguous([match.architecture for match in matches], source)
     return None
+
+
+def _ambiguous(names: Sequence[str], source: str) -> CheckpointError:
+    return CheckpointError(
+        f"the weights in {source} fit several architectures ({', '.join(names)}) that compute different "
+        f"things; say which one it is, for example `arch='{names[0]}'`"
+    )
+
+
+def identify_by_structure(state: State, source: str) -> Match | None:
+    """Find the network whose layers a state dict holds under other names.
+
+    The kinds, shapes, order and blocks of the layers decide (see `structure.align`).
+
+    Raises:
+        CheckpointError: several architectures fit.
+    """
+    for variant in variants(state):
+        shapes = shapes_of(variant.state)
+        given = layers_of(shapes)
+        classes = next((layer.weight[0] for layer in reversed(given.items) if len(layer.weight) == 2), 0)
+        if not classes or any(not layer.weight for layer in given.items):
+            continue
+        matches = [
+            match
+            for name in _proposals(given.items)
+            if (match := _aligned(name, classes, given, variant)) is not None
+        ]
+        if len(matches) > 1:
+            raise _ambiguous([match.architecture for match in matches], source)
+        if matches:
+            return matches[0]
+    return None
+
+
+def _proposals(given: Sequence[Layer]) -> Iterator[str]:
+    names = dict.fromkeys(
+        name
+        for key, family in FAMILIES.items()
+        if family.identify is not None
+        for name in (family.propose(given) if family.propose is not None else family.names(key))
+    )
+    for name in names:
+        if _layer_count(name) == len(given):
+            yield name
+
+
+@cache
+def _layer_count(name: str) -> int:
+    """The number of layers of a network; building all of them takes a second or two, once."""
+    try:
+        with without_weights():
+            return len(layers_of(shapes_of(build(name, 10).state_dict())).items)
+    except InvalidInput:  # no such depth
+        return -1
+
+
+def _aligned(name: str, classes: int, given: Layers, variant: Variant) -> Match | None:
+    with without_weights():
+        network = _construct(name, classes, variant.state)
+    expected = network.state_dict()
+    pairs = align(given, layers_of(shapes_of(expected)))
+    if pairs is None:
+        return None
+    renamed: State = {}
+    for key, value in variant.state.items():
+        module, _, leaf = key.rpartition(".")
+        if module in pairs:
+            renamed[f"{pairs[module]}.{leaf}"] = value
+    filled = fill_counters(renamed, expected)
+    if len(_difference(name, shapes_of(expected), shapes_of(filled))):
+        return None
+    return Match(name, classes, network, filled, variant, by_structure=True)
 
 
 def fit(architecture: str, state: State, source: str, num_classes: int | None = None) -> Match:
@@ -199,6 +274,8 @@ def _named_in(key: str, family: Family, state: State) -> list[str]:
         return list(family.names(key))
     literal = shapes_of(state)
     found = family.identify(shapes_of(rename(state, family.renames)))
+    if found is None:
+        return list(family.names(key))
     if any(".downsample." in key for key in literal) and any(
         name.startswith("cifar-resnet") for name in found
     ):
@@ -261,7 +338,7 @@ def _difference(label: str, expected: Shapes, given: Shapes) -> Difference:
             for key in expected
             if key in given and given[key] != expected[key]
         ),
-        sum(given.get(key) == shape for key, shape in expected.items()),
+        sum(given.get(key) == shape for key, shape in expected.items() if not key.endswith(COUNTER)),
     )
 
 
@@ -270,7 +347,8 @@ def unknown_architecture(state: State, source: str) -> str:
     barest = list(variants(state))[-1]
     names = [*architecture_names(), *external.torchvision_nearest(shapes_of(barest.state))]
     results = [_compare_named(name, barest) for name in names]
-    nearest = [r for r in results if isinstance(r, Difference) and r.shared >= SHARED * len(barest.state)]
+    own = sum(not key.endswith(COUNTER) for key in barest.state)
+    nearest = [r for r in results if isinstance(r, Difference) and r.shared >= SHARED * own]
     listed = "; ".join(f"[{difference}]" for difference in sorted(nearest, key=len)[:SHOWN_CANDIDATES])
     keys = ", ".join(list(barest.state)[:SHOWN_KEYS])
     return (

@@ -24,7 +24,14 @@ from robustbench_lite.models.checkpoint import (
 )
 from robustbench_lite.models.classifier import Classifier, Function, describe
 from robustbench_lite.models.file_format import file_format
-from robustbench_lite.models.identify import Match, filled_network, fit, identify, unknown_architecture
+from robustbench_lite.models.identify import (
+    Match,
+    filled_network,
+    fit,
+    identify,
+    identify_by_structure,
+    unknown_architecture,
+)
 from robustbench_lite.models.normalize import (
     Normalization,
     custom_normalization,
@@ -272,6 +279,8 @@ def _match(content: object, state: dict[str, torch.Tensor], path: Path, request:
         except (CheckpointError, ImportError, InvalidInput):
             match = None
     if match is None:
+        match = identify_by_structure(state, str(path))
+    if match is None:
         raise CheckpointError(unknown_architecture(state, str(path)))
     return match
 
@@ -297,7 +306,15 @@ def _notes_on(match: Match, state: dict[str, torch.Tensor]) -> tuple[str, ...]:
             "the input is converted inside (transform_input), as torchvision's own weights need; the weights "
             "do not show whether your training had it on",
         )
-    if match.architecture.startswith("cifar-preact") and not match.architecture.endswith("-raw"):
+    if match.by_structure:
+        family = own_family(match.architecture)
+        twins = family[0].twins(match.architecture) if family and family[0].twins else ()
+        also = f"; equal tensors also fit {', '.join(twins)} (`arch='{twins[0]}'`)" if twins else ""
+        notes += (
+            "the names of the weights are no known release's: the shapes, order and blocks of the layers are "
+            f"those of {match.architecture}{also}",
+        )
+    elif match.architecture.startswith("cifar-preact") and not match.architecture.endswith("-raw"):
         notes += (
             f"the same weights also fit {match.architecture}-raw; the clean error tells which is right",
         )

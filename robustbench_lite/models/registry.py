@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -20,10 +21,29 @@ from robustbench_lite.models import (
     wideresnet,
 )
 from robustbench_lite.models.allconv import AllConvNet
+from robustbench_lite.models.cifar_blocks import (
+    REGNETS,
+    VGG,
+    VGGS,
+    EfficientNetB0,
+    FlatResNeXt,
+    MobileNet,
+    MobileNetV2,
+    RegNet,
+)
+from robustbench_lite.models.cifar_mixed import (
+    DENSE_BLOCKS,
+    DLA,
+    SHUFFLENET_V2,
+    FourBlockDenseNet,
+    SENet18,
+    ShuffleNet,
+    ShuffleNetV2,
+)
 from robustbench_lite.models.cifar_resnet import CifarResNet
 from robustbench_lite.models.densenet import DenseNet
 from robustbench_lite.models.efficientnet_lite import EfficientNetLite
-from robustbench_lite.models.family import Builder, Family, check_family
+from robustbench_lite.models.family import Builder, Family, Shapes, check_family
 from robustbench_lite.models.maxblur import max_blur_resnet
 from robustbench_lite.models.normalize import Normalization, cifar_statistics, named_normalization
 from robustbench_lite.models.resnet import PreActResNet, ResNet
@@ -35,6 +55,26 @@ from robustbench_lite.models.wideresnet import WideResNet
 def _fixed(name: str, reason: str) -> Callable[[int, str | None], Normalization]:
     return lambda num_classes, suite: named_normalization(name, reason)
 
+
+def _keys(present: str, lacking: str = "no such tensor") -> Callable[[Shapes], list[str] | None]:
+    """Recognise a family by a tensor that its networks have, and one that they lack."""
+    return lambda shapes: None if present in shapes and lacking not in shapes else []
+
+
+def _plain(build: Builder, name: str, key: str) -> Family:
+    """A family of one network in the spelling of kuangliu/pytorch-cifar."""
+    return Family(build, {name: {}}, "", _keys(key), "linear", cifar_statistics)
+
+
+# Batch norm, and the hidden layers, of the VGGs for CIFAR.
+VGG_KINDS: dict[str, dict[str, Any]] = {
+    "": {},
+    "-bn": {"norm": True},
+    "-fc512": {"hidden": 512},
+    "-bn-fc512": {"norm": True, "hidden": 512},
+    "-fc4096": {"hidden": 4096},
+    "-bn-fc4096": {"norm": True, "hidden": 4096},
+}
 
 # torchvision's names, which several collections of CIFAR networks use.
 _FLAT_RENAMES = ((r"\bdownsample\b", "shortcut"), (r"^fc\.", "linear."))
@@ -60,7 +100,7 @@ FAMILIES: dict[str, Family] = {
     "wrn": Family(
         WideResNet,
         _sizes("wrn-{}-{}", ("depth", "width"), (16, 4), (28, 10), (34, 10), (40, 2)),
-        r"wrn-?(?P<depth>\d+)-(?P<width>\d+)",
+        r"wrn-?(?P<depth>\d+)-(?P<width>\d+)(?P<bias>-bias)?(?P<raw_shortcut>-raw)?(?P<linear_end>-linear)?",
         wideresnet.identify,
         "fc",
         _fixed("half", f"{_AUGMIX}; adversarially trained releases (TRADES, RobustBench) want none"),
@@ -69,6 +109,8 @@ FAMILIES: dict[str, Family] = {
             (r"\bshortcut\.(?=weight)", "convShortcut."),
             (r"^linear\.", "fc."),
         ),
+        wideresnet.propose,
+        wideresnet.twins,
         "convolutions",
     ),
     "densenet": Family(
@@ -81,6 +123,7 @@ FAMILIES: dict[str, Family] = {
         densenet.identify,
         "fc",
         _augmix,
+        propose=densenet.propose,
         he_weights="convolutions",
     ),
     "resnext": Family(
@@ -90,28 +133,32 @@ FAMILIES: dict[str, Family] = {
         resnext.identify,
         "classifier",
         _augmix,
+        propose=resnext.propose,
         he_weights="all",
     ),
     "resnet": Family(
         CifarResNet,
         _sizes("resnet-{}", ("depth",), (20,), (32,), (44,), (56,), (110,)),
         # Depths 50 and 152 fit this plan too, but those names mean the ImageNet networks.
-        r"resnet-?(?!50$|152$)(?P<depth>\d+)",
+        r"resnet-?(?!50$|152$)(?P<depth>\d+)(?P<at_end>-end)?",
         cifar_resnet.identify,
         "linear",
         _fixed("imagenet", "how the public CIFAR ResNets (akamaster/pytorch_resnet_cifar10) were trained"),
         _FLAT_RENAMES,
+        cifar_resnet.propose,
+        cifar_resnet.twins,
         "all",
     ),
     "resnet-b": Family(
         partial(CifarResNet, projection=True),
         _sizes("resnet-{}-b", ("depth",), (20,), (56,)),
-        r"resnet-?(?P<depth>\d+)-b",
+        r"resnet-?(?P<depth>\d+)-b(-stem(?P<stem>\d+))?(-grid(?P<grid>\d+))?",
         cifar_resnet.identify,
         "linear",
         cifar_statistics,
         _FLAT_RENAMES,
-        "all",
+        cifar_resnet.propose,
+        he_weights="all",
     ),
     "cifar-resnet": Family(
         ResNet,
@@ -121,6 +168,8 @@ FAMILIES: dict[str, Family] = {
         "linear",
         cifar_statistics,
         _FLAT_RENAMES,
+        resnet.propose,
+        resnet.twins,
     ),
     "cifar-preact-resnet": Family(
         PreActResNet,
@@ -135,6 +184,8 @@ FAMILIES: dict[str, Family] = {
         "linear",
         cifar_statistics,
         ((r"^fc\.", "linear."),),
+        resnet.propose,
+        resnet.twins,
     ),
     "resnet-maxblur": Family(
         max_blur_resnet,
@@ -151,6 +202,72 @@ FAMILIES: dict[str, Family] = {
         efficientnet_lite.identify,
         "_fc",
         _fixed("half", "how the EfficientNet-Lite weights were trained"),
+    ),
+    "cifar-vgg": Family(
+        VGG,
+        {
+            f"cifar-vgg-{depth}{kind}": {"depth": depth, **options}
+            for depth in VGGS
+            for kind, options in VGG_KINDS.items()
+        },
+        r"cifar-vgg-?(?P<depth>11|13|16|19)(?P<norm>-bn)?(-fc(?P<hidden>\d+))?",
+        _keys("features.0.weight", lacking="features.0.layers"),
+        "",
+        cifar_statistics,
+    ),
+    "cifar-mobilenet": _plain(MobileNet, "cifar-mobilenet", "layers.12.conv2.weight"),
+    "cifar-mobilenet-bias": _plain(
+        partial(MobileNet, pointwise_bias=True), "cifar-mobilenet-bias", "layers.12.conv2.bias"
+    ),
+    "cifar-mobilenet-v2": _plain(MobileNetV2, "cifar-mobilenet-v2", "layers.16.conv3.weight"),
+    "cifar-efficientnet-b0": _plain(EfficientNetB0, "cifar-efficientnet-b0", "layers.15.se.se1.weight"),
+    "cifar-senet-18": _plain(SENet18, "cifar-senet-18", "layer4.1.fc2.weight"),
+    "cifar-dla": _plain(DLA, "cifar-dla", "layer4.left_node.conv1.weight"),
+    "cifar-simple-dla": _plain(
+        partial(DLA, simple=True), "cifar-simple-dla", "layer3.left_tree.conv1.weight"
+    ),
+    "cifar-regnet": Family(
+        RegNet,
+        {f"cifar-regnet-{variant}": {"variant": variant} for variant in REGNETS},
+        "",
+        _keys("layer4.6.conv3.weight"),
+        "linear",
+        cifar_statistics,
+    ),
+    "cifar-resnext": Family(
+        FlatResNeXt,
+        _sizes("cifar-resnext-29-{}x{}d", ("cardinality", "width"), (2, 64), (4, 64), (8, 64), (32, 4)),
+        r"cifar-resnext-?29-(?P<cardinality>\d+)x(?P<width>\d+)d",
+        _keys("layer3.2.conv3.weight", lacking="layer4.0.conv1.weight"),
+        "linear",
+        cifar_statistics,
+    ),
+    "cifar-shufflenet": Family(
+        ShuffleNet,
+        _sizes("cifar-shufflenet-g{}", ("groups",), (2,), (3,)),
+        "",
+        _keys("layer2.7.conv3.weight", lacking="layer1.0.conv5.weight"),
+        "linear",
+        cifar_statistics,
+    ),
+    "cifar-shufflenet-v2": Family(
+        ShuffleNetV2,
+        {f"cifar-shufflenet-v2-{tenths / 10:g}x": {"tenths": tenths} for tenths in SHUFFLENET_V2},
+        "",
+        _keys("layer1.0.conv5.weight"),
+        "linear",
+        cifar_statistics,
+    ),
+    "cifar-densenet": Family(
+        FourBlockDenseNet,
+        {
+            **{f"cifar-densenet-{d}": {"depth": d, "growth": 48 if d == 161 else 32} for d in DENSE_BLOCKS},
+            "cifar-densenet-121-12": {"depth": 121, "growth": 12},
+        },
+        "",
+        _keys("dense4.0.bn1.weight"),
+        "linear",
+        cifar_statistics,
     ),
 }
 """Name of a family -> its record. A user's own is added by `robustbench_lite.plugins.register`."""

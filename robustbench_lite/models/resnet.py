@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from robustbench_lite.models.structure import Layer
 
 STAGES = {
     18: (2, 2, 2, 2),
@@ -161,6 +163,28 @@ class PreActResNet(nn.Module):
             x = torch.relu(self.bn(x))
         logits: Tensor = self.linear(F.adaptive_avg_pool2d(x, 1).flatten(1))
         return logits
+
+
+def propose(layers: Sequence[Layer]) -> list[str]:
+    """Return the names of the four-stage CIFAR ResNets that may have these layers."""
+    kernels = [layer.weight for layer in layers if layer.weight[2:] == (3, 3)]
+    if not kernels or kernels[0] != (64, 3, 3, 3):
+        return []
+    names = []
+    for depth, stages in STAGES.items():
+        if len(kernels) == 1 + sum(stages) * (1 if depth >= BOTTLENECK_DEPTH else 2):
+            names += [
+                f"cifar-resnet-{depth}",
+                f"cifar-preact-resnet-{depth}",
+                f"cifar-preact-resnet-{depth}-bn",
+            ]
+    return names
+
+
+def twins(name: str) -> tuple[str, ...]:
+    """Return the networks with equal tensors and another computation: a max pool, or raw shortcuts."""
+    suffix = "-raw" if "preact" in name else "-maxpool"
+    return (name.removesuffix(suffix),) if name.endswith(suffix) else (f"{name}{suffix}",)
 
 
 def identify(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

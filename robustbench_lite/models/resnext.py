@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_lite.errors import InvalidInput
+from robustbench_lite.models.structure import Layer
 
 
 class _Block(nn.Module):
@@ -75,6 +76,15 @@ class ResNeXt(nn.Module):
             x = self.get_submodule(f"stage_{i}")(x)
         logits: Tensor = self.classifier(F.adaptive_avg_pool2d(x, 1).flatten(1))
         return logits
+
+
+def propose(layers: Sequence[Layer]) -> list[str]:
+    """Return the names of the CIFAR ResNeXts that may have these layers."""
+    grouped = [w for w in (layer.weight for layer in layers) if w[2:] == (3, 3) and w[1] and w[0] > w[1] > 3]
+    blocks, rest = divmod(len(grouped), 3)
+    if not blocks or rest:
+        return []
+    return [f"resnext-{9 * blocks + 2}-{grouped[0][0] // grouped[0][1]}x{grouped[0][1]}d"]
 
 
 def identify(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
