@@ -15,7 +15,9 @@ def _convolution(kernel: int, inputs: int, outputs: int, stride: int = 1, groups
 
 def _shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave the channels of the groups."""
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    n, channels, height, width = x.shape
+    shuffled = x.reshape(n, groups, channels // groups, height, width).transpose(1, 2)
+    return shuffled.reshape(n, channels, height, width)
 
 
 def _mean(x: Tensor) -> Tensor:
