@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from robustbench_lite.corruptions._rounding import one_level_around, quantize, unsure
+from robustbench_lite.corruptions._rounding import one_level_around, pick, put, quantize, unsure
 
 _LEAST_WEIGHT: Final = 2.0**-50  # of a kernel's entry: less moves a value by less than float64 resolves
 _DIRECT_TAPS: Final = 25  # a kernel of more different weights goes through the Fourier transform
@@ -51,7 +51,7 @@ def correlate_disk(planes: Tensor, kernel: Tensor) -> Tensor:
     if len(places) > _FEW:
         places = _settle_flat(planes, levels, places, kernel)
     for part in places.split(_TILE):
-        levels.view(-1)[part] = _correlate_some(planes, part, kernel)
+        put(levels, part, _correlate_some(planes, part, kernel))
     return levels
 
 
@@ -195,10 +195,10 @@ def _correlate_some(planes: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
     """The levels at some places of the flattened planes, in float64."""
     height, width = planes.shape[2:]
     rows, columns, weights = _taps(kernel)
-    index = _mirrored(height, rows)[places // width % height].mul_(width)
-    index += _mirrored(width, columns)[places % width]
+    index = _mirrored(height, rows).index_select(0, places // width % height).mul_(width)
+    index += _mirrored(width, columns).index_select(0, places % width)
     index += (places // (height * width) * (height * width))[:, None]
-    return quantize(planes.view(-1).take(index).to(torch.float64) @ weights)
+    return quantize(pick(planes, index).to(torch.float64) @ weights)
 
 
 @lru_cache(maxsize=32)
@@ -211,7 +211,8 @@ def _mirrored(size: int, offsets: Tensor) -> Tensor:
 def _settle_flat(planes: Tensor, levels: Tensor, places: Tensor, kernel: Tensor) -> Tensor:
     """Write the result where the kernel sees one level alone, and return the other places."""
     reach = int(_taps(kernel)[0].max())
-    flat = one_level_around(planes, reach).view(-1)[places]
-    level = planes.view(-1)[places[flat]].to(torch.float64)
-    levels.view(-1)[places[flat]] = quantize(level.mul_(kernel.sum(dtype=torch.float64)))
+    flat = pick(one_level_around(planes, reach), places)
+    inside = places[flat]
+    result = pick(planes, inside).to(torch.float64).mul_(kernel.sum(dtype=torch.float64))
+    put(levels, inside, quantize(result))
     return places[~flat]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from robustbench_lite.corruptions._rounding import put, unsure
 from robustbench_lite.corruptions._rounding import quantize as quantize
-from robustbench_lite.corruptions._rounding import unsure
 
 _MOTION_ERROR: Final = 2.0**-11  # levels; more than 41 roundings of a sum up to 255 in float32
 _LEAST_WEIGHT: Final = 2.0**-26  # of a motion blur's tap: less moves a value by less than float32 resolves
@@ -56,7 +56,7 @@ def motion_blur(values: Tensor, radius: int, sigma: float, angles: Tensor) -> Te
     # floor(round(257 v) / 257) is floor(v + 0.5 / 257), but for ties.
     levels, places = unsure(blurred.add_(0.5 / 257), _MOTION_ERROR)
     if len(places):
-        levels.view(-1)[places] = _motion_some(values, places, weights, rows, columns)
+        put(levels, places, _motion_some(values, places, weights, rows, columns))
     return levels
 
 
@@ -89,8 +89,8 @@ def _motion_some(values: Tensor, places: Tensor, weights: Tensor, rows: Tensor, 
     channels, height, width = values.shape[1:]
     plane, place = places // (height * width), places % (height * width)
     image = plane // channels
-    row = (place // width)[:, None].add(rows[image]).clamp_(0, height - 1)
-    column = (place % width)[:, None].add(columns[image]).clamp_(0, width - 1)
+    row = (place // width)[:, None].add(rows.index_select(0, image)).clamp_(0, height - 1)
+    column = (place % width)[:, None].add(columns.index_select(0, image)).clamp_(0, width - 1)
     taps = values[image[:, None], (plane % channels)[:, None], row, column].to(torch.float64)
     return _by_way_of_16_bits(taps.mul_(weights).sum(1))
 

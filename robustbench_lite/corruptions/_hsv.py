@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustbench_lite.corruptions._rounding import pick, put
+
 _UNSURE: Final = 256
 _TINY: Final = 1e-300  # a denominator where a pixel is grey or black; its numerator is 0 there
 
@@ -45,8 +47,8 @@ def shift_value(images: Tensor, shift: float) -> Tensor:
         size = planes.shape[2] * planes.shape[3]
         first = unsure - unsure // size % 3 * size  # the place of the pixel's red value
         places = torch.stack([first, first + size, first + 2 * size])
-        pixels = change_hsv(planes.view(-1).take(places)[None, :, None], shift=shift)
-        levels.view(-1)[places] = pixels[0, :, 0]
+        pixels = change_hsv(pick(planes, places)[None, :, None], shift=shift)
+        put(levels, places, pixels)
     return levels
 
 

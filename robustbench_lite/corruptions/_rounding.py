@@ -39,6 +39,16 @@ def unsure(values: Tensor, error: float) -> tuple[Tensor, Tensor]:
     return low.to(torch.uint8), torch.from_numpy(places)
 
 
+def pick(values: Tensor, places: Tensor) -> Tensor:
+    """The elements at places of the flattened tensor, in the places' shape; far faster than indexing."""
+    return values.view(-1).index_select(0, places.view(-1)).view(places.shape)
+
+
+def put(values: Tensor, places: Tensor, elements: Tensor) -> None:
+    """Write elements at places (int64) of the flattened tensor; far faster than indexing."""
+    values.view(-1).scatter_(0, places.view(-1), elements.view(-1))
+
+
 def one_level(
     planes: Tensor, places: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]
 ) -> Tensor:
@@ -62,7 +72,8 @@ def one_level(
     first = places // (height * width) * ((height + 1) * (width + 1))
     above, below = first + rows[0] * (width + 1), first + (rows[1] + 1) * (width + 1)
     left, right = columns[0], columns[1] + 1
-    inside = total[below + right] - total[below + left] - total[above + right] + total[above + left]
+    inside = pick(total, below + right).sub_(pick(total, below + left))
+    inside.sub_(pick(total, above + right)).add_(pick(total, above + left))
     return inside == 0
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from robustbench_lite.corruptions._filters import zoom_samples
-from robustbench_lite.corruptions._rounding import bilinear, one_level, quantize, unsure
+from robustbench_lite.corruptions._rounding import bilinear, one_level, pick, put, quantize, unsure
 
 _SPARSE_PIXELS: Final = 256 * 256  # the matrix holds some 300 bytes a pixel
 _FEW: Final = 512  # so many unsure values are computed again before flat regions are looked for
@@ -42,7 +42,7 @@ def zoom_blur(images: Tensor, factors: Factors) -> Tensor:
     if len(places) > _FEW:
         places = _settle_flat(pixels, levels, places, factors)
     for part in places.split(_TILE):
-        levels.view(-1)[part] = _mean_some(pixels, part, factors)
+        put(levels, part, _mean_some(pixels, part, factors))
     return levels.view(height, width, *images.shape[:2]).permute(2, 3, 0, 1)
 
 
@@ -66,20 +66,19 @@ def _mean_some(pixels: Tensor, places: Tensor, factors: Factors) -> Tensor:
     """The mean at some places of the flattened pixels (H, W, N * C)."""
     height, width, depth = pixels.shape
     place, plane = places // depth, places % depth
-    upper, lower, down = (part[place // width] for part in _samples(height, factors))
-    left, right, across = (part[place % width] for part in _samples(width, factors))
-    source = pixels.view(-1)
+    upper, lower, down = (part.index_select(0, place // width) for part in _samples(height, factors))
+    left, right, across = (part.index_select(0, place % width) for part in _samples(width, factors))
     left, right = (column.mul_(depth).add_(plane[:, None]) for column in (left, right))
     corners = []
     for row in (upper, lower):
         row.mul_(width * depth)
-        corners += [_unit(source.take(row + column)).to(torch.float64) for column in (left, right)]
+        corners += [_unit(pick(pixels, row + column)).to(torch.float64) for column in (left, right)]
     first, second, third, fourth = corners
     zoomed = bilinear(first, second, third, fourth, down, across).to(torch.float32)
     total = torch.zeros(len(places))
     for enlargement in zoomed.unbind(1):
         total += enlargement
-    return _mean(_unit(source.take(places)), total, len(factors))
+    return _mean(_unit(pick(pixels, places)), total, len(factors))
 
 
 def _settle_flat(pixels: Tensor, levels: Tensor, places: Tensor, factors: Factors) -> Tensor:
@@ -91,11 +90,11 @@ def _settle_flat(pixels: Tensor, levels: Tensor, places: Tensor, factors: Factor
     flat = one_level(
         planes,
         plane * (height * width),
-        (rows[0][place // width], rows[1][place // width]),
-        (columns[0][place % width], columns[1][place % width]),
+        (pick(rows[0], place // width), pick(rows[1], place // width)),
+        (pick(columns[0], place % width), pick(columns[1], place % width)),
     )
-    level = pixels.view(-1)[places[flat]]
-    levels.view(-1)[places[flat]] = _flat_levels(len(factors))[level.to(torch.int64)]
+    inside = places[flat]
+    put(levels, inside, pick(_flat_levels(len(factors)), pick(pixels, inside).to(torch.int32)))
     return places[~flat]
 
 

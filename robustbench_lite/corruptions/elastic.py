@@ -16,10 +16,11 @@ from torch import Tensor
 
 from robustbench_lite.corruptions._filters import quantize
 from robustbench_lite.corruptions._gaussian import smooth_field
-from robustbench_lite.corruptions._rounding import bilinear, unsure
+from robustbench_lite.corruptions._rounding import bilinear, pick, put, unsure
 from robustbench_lite.corruptions.parameters import Parameters
 from robustbench_lite.corruptions.random import Draws
 
+_FEW_IMAGES = 4  # so many go through one by one
 _ERROR = 8 * 255 * 2.0**-24  # levels; four float32 operations on values up to 1, and the scale to 255
 
 
@@ -70,11 +71,11 @@ def _warp_affine(planes: Tensor, matrices: Tensor) -> Tensor:
     )
     left, top = x.floor(), y.floor()
     across, along = x.sub_(left)[:, None], y.sub_(top)[:, None]
-    left, top = left.to(torch.int32), top.to(torch.int32)
-    columns = [_mirror_pixel(index, width) for index in (left, left + 1)]
-    rows = [_mirror_pixel(index, height).mul_(width) for index in (top, top + 1)]
+    columns = _mirrored_pair(left.to(torch.int32), width, 2 * width - 2)
+    rows = _mirrored_pair(top.to(torch.int32), height, 2 * height - 2)
     edges = []
     for row in rows:
+        row.mul_(width)
         first, second = (_pick(planes, row + column) for column in columns)
         edges.append(first.addcmul_(second.sub_(first), across))
     return edges[0].addcmul_(edges[1].sub_(edges[0]), along)
@@ -89,10 +90,9 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     left, top = across.floor(), down.floor()
     right = torch.arange(width, dtype=torch.int32, device=planes.device)
     below = torch.arange(height, dtype=torch.int32, device=planes.device)[:, None]
-    column, row = left.to(torch.int32).add_(right), top.to(torch.int32).add_(below)
-    columns = [_mirror_edge(index, width) for index in (column, column + 1)]
-    rows = [_mirror_edge(index, height).mul_(width) for index in (row, row + 1)]
-    corners = [row + column for row in rows for column in columns]
+    columns = _mirrored_pair(left.to(torch.int32).add_(right), width, 2 * width)
+    rows = _mirrored_pair(top.to(torch.int32).add_(below), height, 2 * height)
+    corners = [row + column for row in (row.mul_(width) for row in rows) for column in columns]
     across, down = across - left, down - top  # exact: the fields' own fractions
     if planes.device.type != "cpu":
         first, second, third, fourth = (_pick(planes, corner).to(torch.float64) for corner in corners)
@@ -111,16 +111,20 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
         place += plane // 3 * (height * width)  # of the image's maps, which its three channels share
         offset = plane * (height * width)
         first, second, third, fourth = (
-            planes.view(-1)[offset + corner.view(-1)[place]].to(torch.float64) for corner in corners
+            pick(planes, offset + pick(corner, place)).to(torch.float64) for corner in corners
         )
-        moves = (move.view(-1)[place].to(torch.float64) for move in (down, across))
+        moves = (pick(move, place).to(torch.float64) for move in (down, across))
         exact = bilinear(first, second, third, fourth, *moves)
-        levels.view(-1)[places] = quantize(exact.to(torch.float32).mul_(255))
+        put(levels, places, quantize(exact.to(torch.float32).mul_(255)))
     return levels
 
 
 def _pick(planes: Tensor, index: Tensor) -> Tensor:
     """The values of (N, C, H, W) at places (N, H, W) of the flattened plane, the same in each channel."""
+    count, channels, height, width = planes.shape
+    if count > _FEW_IMAGES:
+        starts = torch.arange(count * channels, dtype=torch.int32, device=planes.device)
+        return pick(planes, starts.mul_(height * width).view(count, channels, 1, 1) + index[:, None])
     picked = torch.empty_like(planes)
     for image, places, target in zip(planes.flatten(2), index.flatten(1), picked.flatten(2), strict=True):
         for plane, result in zip(image, target, strict=True):
@@ -128,20 +132,19 @@ def _pick(planes: Tensor, index: Tensor) -> Tensor:
     return picked
 
 
-def _mirror_pixel(index: Tensor, size: int) -> Tensor:
-    """Indices mirrored about the centres of the edge pixels."""
-    if _farthest(index, size) >= size:
-        index = index.remainder(2 * size - 2)
-    index = index.abs()
-    return torch.minimum(index, 2 * size - 2 - index, out=index)
+def _mirrored_pair(first: Tensor, size: int, period: int) -> list[Tensor]:
+    """An index and the next one, brought into 0..size - 1.
 
-
-def _mirror_edge(index: Tensor, size: int) -> Tensor:
-    """Indices mirrored about the outer edges of the edge pixels."""
-    if _farthest(index, size) >= size:
-        index = index.remainder(2 * size)
-    index = torch.maximum(index, -1 - index)
-    return torch.minimum(index, 2 * size - 1 - index, out=index)
+    A period of 2 * size - 2 mirrors about the centres of the edge pixels, one of 2 * size about their edges.
+    """
+    far = _farthest(first, size) >= size - 1
+    repeated = 0 if period < 2 * size else 1  # how often the edge pixel comes again
+    pair = []
+    for index in (first, first + 1):
+        index = index.remainder(period) if far else index
+        inside = torch.maximum(index, -repeated - index)
+        pair.append(torch.minimum(inside, period - repeated - inside))
+    return pair
 
 
 def _farthest(index: Tensor, size: int) -> int:

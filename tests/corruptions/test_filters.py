@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from robustbench_lite.corruptions import _disk, _filters, _gaussian, _rounding, _zoom, blur
+from robustbench_lite.corruptions import _disk, _filters, _gaussian, _rounding, _zoom, blur, elastic
 from tests.oracles import corruptions as oracle
 
 RNG = np.random.default_rng(0)
@@ -121,3 +121,14 @@ def test_pointer_jumping_resolves_the_glass_scan(reach):
     for place in range(2):
         pixels = np.arange(height * width).reshape(height, width) + place * height * width
         assert np.array_equal(origin[place], naive_glass(pixels, moves[place].numpy(), reach))
+
+
+@pytest.mark.parametrize(("mode", "extra"), [("reflect", -2), ("symmetric", 0)])
+@pytest.mark.parametrize("reach", [3, 40])
+def test_pairs_of_indices_are_mirrored_as_numpy_pads(mode, extra, reach):
+    size = 7
+    padded = np.pad(np.arange(size), reach, mode=mode)
+    first = torch.arange(-reach, size + reach - 1, dtype=torch.int32)
+    pair = elastic._mirrored_pair(first, size, 2 * size + extra)
+    assert np.array_equal(pair[0], padded[:-1])
+    assert np.array_equal(pair[1], padded[1:])
