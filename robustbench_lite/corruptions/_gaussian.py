@@ -59,18 +59,18 @@ def gaussian_blur_float32(values: Tensor, sigma: float) -> Tensor:
 def smooth_field(values: Tensor, sigma: float, truncate: float) -> Tensor:
     """Blur the last two dimensions with a truncated Gaussian, values mirrored about the outer edges.
 
-    The order of summation is not SciPy's: a field of displacements needs the accuracy of float64, but no
-    particular rounding of its last bit.
+    The order of summation is not SciPy's: a field of displacements needs no particular rounding of its last
+    bit, because it is stored in float32.
 
     Args:
-        values: float64 tensor (N, C, H, W).
+        values: float tensor (N, C, H, W); the result has its dtype.
         sigma: standard deviation in pixels.
         truncate: the kernel ends at this many standard deviations.
     """
     weights = gaussian_weights(sigma, truncate)
     radius = len(weights) - 1
     if radius > max(values.shape[-2:]) // _MATRIX_SHARE:
-        rows, columns = (_blur_matrix(size, weights).to(values.device) for size in values.shape[-2:])
+        rows, columns = (_blur_matrix(size, weights).to(values) for size in values.shape[-2:])
         return torch.stack([torch.stack([rows @ plane @ columns.T for plane in image]) for image in values])
     for dim in (-2, -1):
         size = values.shape[dim]

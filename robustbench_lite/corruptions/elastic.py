@@ -25,7 +25,11 @@ _ERROR = 8 * 255 * 2.0**-24  # levels; four float32 operations on values up to 1
 
 
 def elastic_transform(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
-    """Move three corners at random (an affine map), then every pixel by a smooth random field."""
+    """Move three corners at random (an affine map), then every pixel by a smooth random field.
+
+    The field has the dtype of the draws: float64 replays the published script, float32 does for draws of our
+    own.
+    """
     alpha, sigma, affine = parameters
     size = images.shape[2], images.shape[3]
     corners = draws.few(-affine, affine, (3, 2))
@@ -34,7 +38,7 @@ def elastic_transform(images: Tensor, parameters: Parameters, draws: Draws) -> T
     planes = _warp_affine(planes, torch.from_numpy(_inverse_matrices(corners, *size)).to(images.device))
     if not alpha:
         return quantize(planes.mul_(255))
-    moves = smooth_field(fields.to(torch.float64), sigma, truncate=3).mul_(alpha).to(torch.float32)
+    moves = smooth_field(fields, sigma, truncate=3).mul_(alpha).to(torch.float32)
     return _displace(planes, moves[:, 0], moves[:, 1])
 
 

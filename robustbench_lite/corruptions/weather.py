@@ -44,7 +44,7 @@ def snow_flakes(
         uint8 (N, 1, H, W).
     """
     window = [_zoomed_part(length, zoom) for length in size]
-    layer = draws.normal(mean, deviation, tuple(size), window=(window[0], window[1])).to(torch.float64)
+    layer = draws.normal(mean, deviation, tuple(size), window=(window[0], window[1]))
     for dim, length in ((1, size[0]), (2, size[1])):
         low, weight = zoom_samples(length, zoom)
         low = (low - window[dim - 1].start).to(layer.device)
@@ -134,30 +134,31 @@ def _frost_table(image_weight: float, frost_weight: float) -> Tensor:
 def fog(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
     """Add a plasma fractal, then scale back to the image's own maximum.
 
-    The map's side is the smallest power of two that covers the image: 256 at 224 px, 32 at 32 px.
+    The map's side is the smallest power of two that covers the image: 256 at 224 px, 32 at 32 px. Arithmetic
+    has the dtype of the draws: float64 replays the published script, float32 does for draws of our own.
 
     Source: `fog` and `plasma_fractal` of make_imagenet_c.py and make_cifar_c.py.
     """
     amount, decay = parameters
     height, width = images.shape[-2:]
-    corner = torch.zeros(len(images), 1, 1, dtype=torch.float64, device=images.device)
     side = 1 << (max(height, width) - 1).bit_length()
-    plasma = _plasma(draws, corner, side, decay)[:, None, :height, :width]
-    values = images.to(torch.float64, memory_format=torch.contiguous_format).div_(255)
-    brightest = images.amax((1, 2, 3), keepdim=True).to(torch.float64).div_(255)
+    plasma = _plasma(draws, side, decay)[:, None, :height, :width]
+    values = images.to(plasma.dtype, memory_format=torch.contiguous_format).div_(255)
+    brightest = images.amax((1, 2, 3), keepdim=True).to(plasma.dtype).div_(255)
     foggy = values.add_(plasma.mul(amount)).mul_(brightest).div_(brightest + amount)
     return foggy.mul_(255).to(torch.int16).to(torch.uint8)
 
 
-def _plasma(draws: Draws, corner: Tensor, side: int, decay: float) -> Tensor:
-    """Diamond-square maps (N, side, side) on a torus, scaled to [0, 1], from one corner each (N, 1, 1).
+def _plasma(draws: Draws, side: int, decay: float) -> Tensor:
+    """Diamond-square maps (N, side, side) on a torus, scaled to [0, 1], in the dtype of the draws.
 
     Every sum has the order of the published script.
     """
     steps = range(side.bit_length() - 1)
     wibbles = [100 / decay**step for step in steps for _ in range(3)]
     arrays = draws.uniforms(wibbles, [(1 << step, 1 << step) for step in steps for _ in range(3)])
-    noises = [array.to(corner.dtype).mul_(wibble) for array, wibble in zip(arrays, wibbles, strict=True)]
+    noises = [array.mul_(wibble) for array, wibble in zip(arrays, wibbles, strict=True)]
+    corner = torch.zeros_like(noises[0])
     for step in steps:
         centre, top, left = noises[3 * step : 3 * step + 3]
         right, below = corner + corner.roll(-1, 2), corner + corner.roll(-1, 1)
