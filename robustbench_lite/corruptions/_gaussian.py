@@ -69,12 +69,14 @@ def smooth_field(values: Tensor, sigma: float, truncate: float) -> Tensor:
     """
     weights = gaussian_weights(sigma, truncate)
     radius = len(weights) - 1
-    if radius > max(values.shape[-2:]) // _MATRIX_SHARE:
+    if radius > min(max(values.shape[-2:]) // _MATRIX_SHARE, *values.shape[-2:]):
         rows, columns = (_blur_matrix(size, weights).to(values) for size in values.shape[-2:])
         return torch.stack([torch.stack([rows @ plane @ columns.T for plane in image]) for image in values])
     for dim in (-2, -1):
         size = values.shape[dim]
-        padded = values.index_select(dim % values.dim(), _mirrored(size, radius).to(values.device))
+        first = values.narrow(dim, 0, radius).flip(dim)
+        last = values.narrow(dim, size - radius, radius).flip(dim)
+        padded = torch.cat([first, values, last], dim)
         values = padded.narrow(dim, radius, size) * weights[0]
         for step in (*range(-radius, 0), *range(1, radius + 1)):
             values.add_(padded.narrow(dim, radius + step, size), alpha=weights[abs(step)])
