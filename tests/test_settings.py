@@ -129,7 +129,7 @@ def test_every_keyword_is_written_out_and_described(function: Callable[..., Any]
 def test_every_field_is_described_by_a_sentence(settings: type) -> None:
     texts = descriptions(settings)
     assert list(texts) == [field.name for field in dataclasses.fields(settings)]
-    assert all(text[0].isupper() and text.endswith(".") for text in texts.values())
+    assert all(text[0].isupper() and text.endswith((".", "]")) for text in texts.values())
 
 
 @pytest.mark.parametrize("name", PAIRS)
