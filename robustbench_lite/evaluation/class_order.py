@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest
 
-from robustbench_lite.errors import InvalidInput, ModelError
+from robustbench_lite.errors import DataError, InvalidInput, ModelError
 from robustbench_lite.reference.classes import tiny_imagenet_file_order, tiny_imagenet_wnids
 from robustbench_lite.suites.class_list import ClassList, class_list, numeric, with_imagenet_aliases
 
@@ -144,12 +144,12 @@ def by_names(
     if official and not any(matched):
         return None
     try:
-        index = tuple(listed.places(names, "the classes of the suite"))
-    except Exception as error:
+        places = listed.places(names, "the class names stored with the model differ from those of the suite")
+    except DataError as error:
         raise ModelError(
-            f"the class names that are stored with the model are not those of the suite. {error}; "
-            "`class_order='text'` evaluates the outputs in the order of the sorted names"
+            f"{error}, or, if the outputs are in the order of the sorted names, `class_order='text'`"
         ) from error
+    index = tuple(places)
     return OutputOrder(index, "matched with the class names that are stored with the model")
 
 

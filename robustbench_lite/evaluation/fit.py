@@ -97,6 +97,12 @@ def fit_to_suite(
         how = f"{side} px images resized to {settings.input_size} px ({stage.interpolation}, antialiased)"
         model = adapted(model, before=stage, note=how)
         record["input"] = how
+    elif settings.input_size is None and model.info.input_size not in (None, side):
+        wanted = model.info.input_size
+        warn(
+            f"the weights of {model.info.name} were made for {wanted} px images and get the {side} px images "
+            f"of the suite; `input_size={wanted}` resizes them"
+        )
     outputs = _outputs(model, images[:2])
     if outputs.ndim == 2 and outputs.shape[1] == 1:
         outputs = _outputs(model, images[:64])

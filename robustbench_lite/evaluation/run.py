@@ -187,7 +187,8 @@ class EvaluationRun:
         result, columns = clean
         order, certain = self._other_order(columns)
         chance = near_chance(1 - result.scores["error"], result.n, classes)
-        if chance or (order is not None and certain):
+        trained = plausible(1 - result.scores["error"], result.n, classes)
+        if chance or (order is not None and (certain or not trained)):
             cause = order or explain_near_chance(
                 forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std
             )

@@ -23,7 +23,8 @@ class ResizeInput(nn.Module):
 
     Shape: (N, 3, H, W) to (N, 3, side, side), uint8 or float.
 
-    Source: torchvision's Resize with antialias, which equals Pillow's up to one level.
+    Source: Pillow's resize, which torchvision's Resize with antialias follows. 98 % of the values are equal,
+    the others differ by up to two levels, as torchvision's own do from Pillow's.
     """
 
     def __init__(self, side: int, interpolation: str = "bicubic") -> None:
@@ -38,11 +39,14 @@ class ResizeInput(nn.Module):
         if shorter == self.side:
             return images
         size = (round(self.side * height / shorter), round(self.side * width / shorter))
-        levels = images.dtype == torch.uint8
-        resized = F.interpolate(
-            images.float() if levels else images, size, mode=self.interpolation, antialias=True
-        )
-        return resized.round().clamp(0, 255).to(torch.uint8) if levels else resized
+        if images.dtype != torch.uint8:
+            return self._interpolated(images, size)
+        # Pillow resizes the rows, rounds, and resizes the columns.
+        rows = self._interpolated(images.float(), (height, size[1])).round().clamp(0, 255)
+        return self._interpolated(rows, size).round().clamp(0, 255).to(torch.uint8)
+
+    def _interpolated(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(images, size, mode=self.interpolation, antialias=True)
 
 
 class FlipChannels(nn.Module):

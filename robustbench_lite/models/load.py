@@ -242,9 +242,8 @@ def _from_content(content: object, kind: str, path: Path, request: _Request) -> 
         match = _match(content, state, path, request)
     notes += _notes_on(match, state)
     default, carried = _default_normalization(match, record, path, request.suite)
-    network = filled_network(match)
     return _Found(
-        network,
+        filled_network(match),
         match.architecture,
         match.num_classes or None,
         kind,
@@ -252,7 +251,6 @@ def _from_content(content: object, kind: str, path: Path, request: _Request) -> 
         carried,
         notes,
         stored_class_names(content, _timm_config(path)),
-        timm_input_size(network) if match.architecture.startswith("timm:") else None,
     )
 
 

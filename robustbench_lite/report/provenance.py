@@ -54,6 +54,7 @@ def _run_record(run: ModelRun, suite: str) -> RunRecord:
         "SHA-256": model.get("sha256"),
         "normalisation": _normalisation(model),
         "input protocol": run.results.protocol,
+        "fitted to the suite": "; ".join(map(str, (provenance.get("fit") or {}).values())),
         "images": _images(provenance.get("data") or {}),
         "precision": settings.get("precision"),
         "device": settings.get("device_name"),

@@ -55,6 +55,10 @@ def run_notes(results: Sequence[Results]) -> list[str]:
     """Return what stands behind the numbers of measured runs: images, protocol, definitions, warnings."""
     notes = [f"Images: {text}." for text in dict.fromkeys(map(_images, results))]
     notes += [f"Input protocol: {', '.join(dict.fromkeys(run.protocol for run in results))}."]
+    fits = dict.fromkeys(
+        f"{run.model}: {text}." for run in results for text in (run.provenance.get("fit") or {}).values()
+    )
+    notes += fits
     for choice, title in (
         ("selected_mean_error", "Selection"),
         ("calibration", "Calibration"),
