@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     setting(SuiteSettings, "severities", callback=numbers, metavar="1,3-5"),
     setting(EvaluationSettings, "budget", callback=share, type=str, metavar="5%"),
     setting(EvaluationSettings, "perturbation_list"),
+    setting(SuiteSettings, "baseline", type=PATH, metavar="RUN|FILE"),
     cloup.option(
         "--ensemble", is_flag=True, help="Average the probabilities of the models instead of comparing them."
     ),
@@ -191,6 +192,7 @@ _FREE_OPTIONS = frozenset(
         "allow_partial",
         "trust_checkpoint",
         "perturbation_list",
+        "baseline",
         "batch_size",
         "bootstrap",
         "overwrite",

@@ -19,6 +19,7 @@ from robustbench_lite.keywords import pick
 from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATIONS
 from robustbench_lite.results import Results
 from robustbench_lite.runtime import Amp, check_amp, fixed_precision, processes, resolve_device
+from robustbench_lite.suite_spec import Baseline
 from robustbench_lite.suites import CLEAN, Suite
 from robustbench_lite.suites.memory import in_memory
 
@@ -41,6 +42,7 @@ def evaluate(
     classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
     labels: str | Path | None = None,
+    baseline: str | Path | Baseline | None = None,
     # The model, as in load_model.
     arch: str | None = None,
     normalize: str | None = None,
@@ -94,6 +96,8 @@ def evaluate(
         classes: class names of your own images, or a file with one per line.
         image_size: side in pixels to which your own photographs are resized and cropped.
         labels: table with a file name and a label in each line, for your own images in one folder.
+        baseline: another model, by whose errors the scores are divided: its finished run, a CSV file, or a
+            `Baseline`.
         arch: architecture of a checkpoint, where its tensors do not show it.
         normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that
             of its architecture.

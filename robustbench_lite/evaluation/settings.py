@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_lite.errors import InvalidInput, UnknownName
 from robustbench_lite.reference.names import PERTURBATION_LISTS
+from robustbench_lite.suite_spec import Baseline
 
 if TYPE_CHECKING:  # The command line reads these settings without torch.
     from robustbench_lite.runtime import Amp
@@ -62,6 +63,8 @@ class SuiteSettings:
             (with or without an index), or as JSON.
         image_size: Your own images: resize and crop photographs to this side, in pixels.
         labels: Your own images in one folder: a table with a file name and a label in each line.
+        baseline: Divide the scores by those of another model: its finished run on the suite, or a CSV file
+            with the columns corruption, severity and error (perturbation and flip_probability for -P).
 
     Raises:
         InvalidInput: corruptions or severities are not sequences, or the seed is negative.
@@ -81,6 +84,7 @@ class SuiteSettings:
     classes: str | Path | Sequence[str] | None = None
     image_size: int | None = None
     labels: str | Path | None = None
+    baseline: str | Path | Baseline | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.corruptions, str):

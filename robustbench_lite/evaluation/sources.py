@@ -16,6 +16,7 @@ from robustbench_lite.evaluation.own_corruptions import with_own
 from robustbench_lite.evaluation.progress import EvaluationProgress, SilentEvaluation
 from robustbench_lite.evaluation.settings import SuiteSettings
 from robustbench_lite.keywords import pick
+from robustbench_lite.suite_spec import Baseline
 from robustbench_lite.suites import (
     CLEAN,
     CUSTOM,
@@ -26,6 +27,7 @@ from robustbench_lite.suites import (
     load_custom,
     load_official,
 )
+from robustbench_lite.suites.baselines import with_baseline
 from robustbench_lite.suites.custom import MEMORY, memory_source
 from robustbench_lite.suites.memory import in_memory, read_images
 from robustbench_lite.suites.spec import Kind
@@ -61,6 +63,7 @@ def load_suite(
     classes: str | Path | Sequence[str] | None = None,
     image_size: int | None = None,
     labels: str | Path | None = None,
+    baseline: str | Path | Baseline | None = None,
     progress: EvaluationProgress | None = None,
 ) -> Suite:
     """Find the images of a suite, with the matching clean images, and check them.
@@ -92,6 +95,8 @@ def load_suite(
             line.
         image_size: side in pixels to which your own photographs are resized and cropped.
         labels: table with a file name and a label in each line, for your own images in one folder.
+        baseline: another model, by whose errors the scores are divided: its finished run on the suite, a CSV
+            file, or a `Baseline`. The papers' suites have AlexNet's where they are normalised.
         progress: receives a note on each tar that is indexed, and where there is no clean set.
 
     Returns:
@@ -112,7 +117,15 @@ def open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress)
     Raises:
         DataError: files are missing or damaged, or their place is not given.
         UnknownName: no such suite, protocol, corruption or profile.
+        InvalidInput: a baseline that does not fit the suite.
     """
+    suite = _open_suite(name, settings, progress)
+    if settings.baseline is None:
+        return suite
+    return suite.with_spec(with_baseline(suite.spec, settings.baseline))
+
+
+def _open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress) -> Suite:
     if name in CUSTOM_SUITES or (name in SUITES and SUITES[name].own):
         return _custom(name, settings)
     if name not in SUITES:

@@ -118,6 +118,12 @@ class Suite:
         self.clean = clean
         self._source = source
 
+    def with_spec(self, spec: SuiteSpec) -> Suite:
+        """The same images under another record, for example with another baseline."""
+        other = copy.copy(self)
+        other.spec = spec
+        return other
+
     def with_clean(self, clean: Suite | None) -> Suite:
         """The same suite with other clean images beside it."""
         other = copy.copy(self)
