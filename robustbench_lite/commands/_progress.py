@@ -63,7 +63,8 @@ class TerminalBars:
 
     def note(self, text: str) -> None:
         """Print a sentence."""
-        self._console.print(in_options(text))
+        # Paths and names are no markup: ":one:" is no emoji, and "[red]" no colour.
+        self._console.print(in_options(text), markup=False, emoji=False)
 
 
 class EvaluationBars(TerminalBars):

@@ -137,6 +137,11 @@ def _with_outputs(
     order = as_asked(names, classes, settings.class_order, settings.output_index)
     if order is None:
         order = by_names(info.class_names, names, width, official=not suite.spec.own)
+        if order is not None and len(order.index) < width:
+            warn(
+                f"{classes} of the model's {width} outputs are classes of the suite; the others are left "
+                "out, so that predictions are among the suite's classes only"
+            )
     if order is None:
         if width and width != classes:
             raise ModelError(_other_width(info.name, width, classes))

@@ -103,13 +103,14 @@ def decode_image(data: bytes, name: str, out: Pixels | None = None) -> Pixels:
 def _check_area(height: int, width: int, name: str) -> None:
     """Pillow's limit for all formats: above it a small file could fill the memory."""
     if Image.MAX_IMAGE_PIXELS is not None and height * width > 2 * Image.MAX_IMAGE_PIXELS:
-        raise DataError(_too_large(name, f"{width} x {height} pixels"))
+        raise DataError(_too_large(name, height * width))
 
 
-def _too_large(name: str, size: str) -> str:
+def _too_large(name: str, pixels: int) -> str:
     limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
     return (
-        f"{name} has {size}, more than the {limit / 1e6:.0f} million that are decoded safely; resize it first"
+        f"{name} has {pixels / 1e6:.0f} million pixels, more than the {limit / 1e6:.0f} million that are "
+        "decoded safely; resize it first"
     )
 
 
@@ -118,8 +119,8 @@ def _unreadable(data: bytes, name: str, error: Exception) -> DataError:
     if not data:
         return DataError(f"{name} is empty (0 bytes)")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        size = re.search(r"\d+ pixels", str(error))
-        return DataError(_too_large(name, size.group() if size else "many pixels"))
+        size = re.search(r"(\d+) pixels", str(error))
+        return DataError(_too_large(name, int(size[1]) if size else 0))
     if (impostor := explain_impostor(data)) is not None:
         return DataError(f"{name} is {impostor}")
     if isinstance(error, UnidentifiedImageError):

@@ -75,7 +75,7 @@ def what_lies_in(place: Path) -> str:
     """One clause on what was found instead of a suite, with the next step where the entries suggest one."""
     if place.is_file():
         kind = archive_kind(place)
-        return f"{place.name} is {kind}: {UNPACK}" if kind else f"{place.name} is a file"
+        return f"{place.name} is {kind}: {UNPACK}" if kind else "this file holds no such files"
     there = entries(place)
     if not there:
         return "the folder is empty"

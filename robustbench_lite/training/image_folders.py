@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites import decode
+from robustbench_lite.suites.inventory import is_hidden
 from robustbench_lite.training.data import InMemory
 from robustbench_lite.training.recipes import TrainingRecipe
 
@@ -151,7 +152,7 @@ def class_folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
 
 
 def list_files(folder: Path, classes: Sequence[str], side: int) -> FolderImages:
@@ -166,7 +167,8 @@ def list_files(folder: Path, classes: Sequence[str], side: int) -> FolderImages:
         place = folder / name
         if not place.is_dir():
             raise DataError(f"{folder} has no folder for the class {name}")
-        names = sorted(entry for entry in os.listdir(place) if entry.lower().endswith(SUFFIXES))
+        entries = (entry for entry in os.listdir(place) if not is_hidden(entry))
+        names = sorted(entry for entry in entries if entry.lower().endswith(SUFFIXES))
         if not names:
             raise DataError(f"{place} holds no images ({', '.join(SUFFIXES)}); remove the folder or fill it")
         files += [place / entry for entry in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import robustbench_lite as rb
 from robustbench_lite.errors import DataError, InvalidInput, ModelError, RobustBenchWarning
 from robustbench_lite.evaluation.class_order import by_names, ordered, parse_index, renumber
 from robustbench_lite.evaluation.sanity import near_chance, plausible
+from robustbench_lite.models import as_classifier, build, load_model, save_checkpoint
 from robustbench_lite.reference.classes import tiny_imagenet_file_order, tiny_imagenet_wnids
 from robustbench_lite.report import results_table
 from robustbench_lite.results import Results
@@ -375,3 +377,59 @@ def test_a_size_for_which_several_are_possible_is_left_to_the_user(tmp_path: Pat
         ModelError, match=r"takes 224, 240, .* pixels: `input_size=N`, with the side it was made"
     ):
         evaluated(network, folders(tmp_path, ["a", "b", "c"]))
+
+
+def test_the_names_in_our_own_checkpoint_reorder_its_outputs(tmp_path: Path) -> None:
+    names = ["dog", "Cat", "bee"]
+    root = folders(tmp_path / "images", ["bee", "cat", "dog"], side=32)
+    network = build("resnet-8", 3).eval()
+    save_checkpoint(
+        tmp_path / "mine.pt",
+        network,
+        architecture="resnet-8",
+        num_classes=3,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        class_names=names,
+    )
+    results = evaluated(tmp_path / "mine.pt", root, force=True, out=tmp_path / "run")
+    assert results.provenance["fit"]["outputs"] == (
+        "outputs reordered: matched with the class names that are stored with the model"
+    )
+    images = torch.stack([torch.full((3, 32, 32), (83 * place + 42) / 255) for place in range(3)])
+    plain = network((images - 0.5) / 0.5).argmax(1)
+    fitted = load_model(tmp_path / "mine.pt")
+    assert fitted.info.class_names == tuple(names)
+    assert fitted(images).argmax(1).tolist() == plain.tolist()
+    (tmp_path / "images" / "bee").rename(tmp_path / "images" / "wasp")
+    with pytest.raises(
+        ModelError, match=r"differ from those of the suite: wasp are not .* counterpart .*: bee"
+    ):
+        evaluated(tmp_path / "mine.pt", root)
+    assert evaluated(tmp_path / "mine.pt", root, class_order="text", force=True).complete
+
+
+def test_a_generated_suite_has_the_class_names_of_its_clean_images(tmp_path: Path) -> None:
+    root = folders(tmp_path, TWELVE)
+    options = {"corruptions": ["brightness"], "severities": [1], "class_order": "text"}
+    results = rb.evaluate(Bright(12, AS_TEXT), "custom-c", clean_data=root, **QUICK, **options)
+    assert results.summary["clean_error"] == 0
+
+
+def test_a_superset_that_is_found_by_stored_names_is_a_warning(tmp_path: Path) -> None:
+    model = as_classifier(Bright(4, [2, 3, 0, 1]))
+    model.info = replace(model.info, class_names=("c", "d", "a", "b"))
+    root = folders(tmp_path, ["a", "b", "c", "d"])
+    assert clean_error(model, root) == 0
+    (root / "d").rename(tmp_path.parent / f"{tmp_path.name}-d")
+    with pytest.warns(RobustBenchWarning, match="3 of the model's 4 outputs are classes of the suite"):
+        assert clean_error(model, root) == 0
+
+
+def test_a_model_whose_weights_were_made_for_another_size_is_told(tmp_path: Path) -> None:
+    model = as_classifier(Bright(3))
+    model.info = replace(model.info, input_size=64)
+    root = folders(tmp_path, ["a", "b", "c"])
+    with pytest.warns(RobustBenchWarning, match="made for 64 px images and get the 16 px images"):
+        evaluated(model, root)
+    assert clean_error(model, root, input_size=64) == 0

@@ -133,3 +133,22 @@ def test_no_error_among_n_images_is_no_certainty(cifar_data: Path, model: nn.Mod
     low, high = results.intervals["clean_error"]
     assert low == 0
     assert (1 - high) ** 40 == pytest.approx(0.025)
+
+
+def test_files_with_as_many_rows_as_the_clean_set_hold_one_severity(
+    cifar_data: Path, model: nn.Module, tmp_path: Path
+) -> None:
+    with np.load(cifar_data / "cifar10.npz") as clean:
+        images, labels = clean["images"], clean["labels"]
+    np.save(tmp_path / "fog.npy", images)
+    np.save(tmp_path / "labels.npy", np.tile(np.arange(8), 5))
+    with pytest.raises(
+        DataError, match=r"have 40 rows, one for each image of the clean set, .* one severity"
+    ):
+        rb.evaluate(
+            model,
+            "cifar10-c",
+            data=tmp_path,
+            clean_data=(images, labels),
+            **{**QUICK, "corruptions": ["fog"]},
+        )

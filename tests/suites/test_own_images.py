@@ -180,7 +180,9 @@ def test_a_picture_of_200_megapixels_is_refused_by_name(
 ) -> None:
     path = picture(tmp_path / "large", kind=kind, side=200)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
-    with pytest.raises(DataError, match=r"large has .*pixels, more than the 0 million .*; resize it first"):
+    with pytest.raises(
+        DataError, match=r"large has 0 million pixels, more than the 0 million .*; resize it first"
+    ):
         decode_image(path.read_bytes(), "large")
 
 
