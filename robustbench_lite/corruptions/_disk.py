@@ -10,6 +10,7 @@ ImageNet-C/create_c); cv2.GaussianBlur and cv2.filter2D.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +26,8 @@ _LEAST_WEIGHT: Final = 2.0**-50  # of a kernel's entry: less moves a value by le
 _DIRECT_TAPS: Final = 25  # a kernel of more different weights goes through the Fourier transform
 _EVEN_TAPS: Final = 128  # so many values add up in an int16
 _TRANSFORM_ERROR: Final = 2.0**-11  # levels; ten times what the float32 transform errs by
+_SUMMED_RADIUS: Final = 6  # with its rim smoothed, the disk fits into the kernel, and its sum into an int16
+_SUM_ERROR: Final = 2.0**-12  # levels; ten roundings of 255 in float32, and the rounding of the kernel
 _EVEN_ERROR: Final = 2.0**-10  # levels; far above float32 rounding, and far below 1 / 128
 _CENTRE: Final = 127.5
 _FEW: Final = 512  # so many unsure values are computed again before flat regions are looked for
@@ -32,22 +35,27 @@ _TILE: Final = 1024  # values computed together
 _LANES: Final = 8  # float32 values that OpenCV filters at once where the processor has AVX2
 
 
-def correlate_disk(planes: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate with a symmetric kernel, the border mirrored about the edge pixel's centre, and truncate.
+def correlate_disk(planes: Tensor, radius: float, alias_sigma: float) -> Tensor:
+    """Correlate with the defocus kernel, the border mirrored about the edge pixel's centre, and truncate.
 
     Args:
         planes: contiguous uint8 (N, C, H, W), larger than the kernel's reach.
-        kernel: of `disk_kernel`.
+        radius: of the disk, in pixels.
+        alias_sigma: the Gaussian that smooths the disk's rim.
 
     Returns:
         uint8 (N, C, H, W).
     """
-    rows, columns, weights = _taps(kernel)
+    kernel = disk_kernel(radius, alias_sigma)
+    weights = _taps(kernel)[2]
     if len(weights) <= _EVEN_TAPS and float(weights.min()) == float(weights.max()):
-        return _correlate_even(planes, rows, columns, weights)
+        return _correlate_even(planes, radius, weights)
     if len(weights) <= _DIRECT_TAPS or planes.device.type != "cpu":
         return quantize(_shifted_sum(planes.to(torch.float64), kernel))
-    levels, places = unsure(_transformed(planes, kernel), _TRANSFORM_ERROR)
+    if len(weights) > _DIRECT_TAPS and radius <= _SUMMED_RADIUS:
+        levels, places = unsure(_summed(planes, radius, alias_sigma), _SUM_ERROR)
+    else:
+        levels, places = unsure(_transformed(planes, kernel), _TRANSFORM_ERROR)
     if len(places) > _FEW:
         places = _settle_flat(planes, levels, places, kernel)
     for part in places.split(_TILE):
@@ -65,10 +73,16 @@ def disk_kernel(radius: float, alias_sigma: float) -> Tensor:
     line = np.arange(-reach, reach + 1)
     kernel = (line[:, None] ** 2 + line**2 <= radius**2).astype(np.float32)
     kernel /= kernel.sum()
-    alias = np.exp(-0.5 * (np.arange(side // 2 + 1) / alias_sigma) ** 2)
-    alias = (alias / (2 * alias.sum() - alias[0])).astype(np.float32)
+    alias = _alias_weights(side, alias_sigma)
     kernel = _smoothed(kernel, alias, across=True)
     return torch.from_numpy(np.ascontiguousarray(_smoothed(kernel.T, alias, across=False).T))
+
+
+def _alias_weights(side: int, sigma: float) -> NDArray[np.float32]:
+    """One side of a normalised Gaussian kernel, from its centre outwards."""
+    half = np.exp(-0.5 * (np.arange(side // 2 + 1) / sigma) ** 2)
+    weights: NDArray[np.float32] = (half / (2 * half.sum() - half[0])).astype(np.float32)
+    return weights
 
 
 def _smoothed(kernel: NDArray[np.float32], alias: NDArray[np.float32], across: bool) -> NDArray[np.float32]:
@@ -116,22 +130,35 @@ def _taps(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return rows - reach, columns - reach, kernel[rows, columns].to(torch.float64)
 
 
-def _correlate_even(planes: Tensor, rows: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
+def _correlate_even(planes: Tensor, radius: float, weights: Tensor) -> Tensor:
     """A kernel of one weight: a sum of whole numbers, which is exact, times the weight."""
-    total = _sum_shifts(planes.to(torch.int16), rows, columns).to(torch.float32).mul_(float(weights[0]))
+    total = _disk_sum(planes, radius, 0).to(torch.float32).mul_(float(weights[0]))
     # A whole number goes the way the sum of the weights goes; other multiples of the weight are far from it.
     return quantize(total.add_(_EVEN_ERROR if float(weights.sum()) >= 1 else -_EVEN_ERROR))
 
 
-def _sum_shifts(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The sum of images shifted by these offsets, int16."""
-    margin = int(torch.maximum(rows.abs().max(), columns.abs().max()))
-    padded = _mirror(values, margin)
-    height, width = values.shape[2:]
-    total = torch.zeros_like(values)
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        total += padded[:, :, row + margin :, column + margin :][:, :, :height, :width]
+def _disk_sum(planes: Tensor, radius: float, rim: int) -> Tensor:
+    """The sum over a disk about each pixel and about the pixels of a rim outside the image, int16."""
+    height, width = planes.shape[2] + 2 * rim, planes.shape[3] + 2 * rim
+    reach = int(radius)
+    padded = functional.pad(planes.to(torch.float32), [reach + rim] * 4, mode="reflect").to(torch.int16)
+    # Sums of ever longer runs along the rows; each is added where the disk has a row of this length.
+    run = padded[..., reach : reach + width].contiguous()
+    total = run.new_zeros(*planes.shape[:2], height, width)
+    halves = _half_lengths(radius)
+    for half in range(reach + 1):
+        if half:
+            run += padded[..., reach - half :][..., :width]
+            run += padded[..., reach + half :][..., :width]
+        for first in (row for row, length in enumerate(halves) if length == half):
+            total += run[:, :, first : first + height]
     return total
+
+
+def _half_lengths(radius: float) -> list[int]:
+    """How far each row of a disk extends to both sides of its middle."""
+    reach = int(radius)
+    return [math.isqrt(int(radius**2 - row**2)) for row in range(-reach, reach + 1)]
 
 
 def _mirror(values: Tensor, margin: int) -> Tensor:
@@ -154,6 +181,21 @@ def _shifted_sum(values: Tensor, kernel: Tensor) -> Tensor:
     for row, column, weight in zip(rows.tolist(), columns.tolist(), weights.tolist(), strict=True):
         total.add_(padded[:, :, row + margin :, column + margin :][:, :, :height, :width], alpha=weight)
     return total
+
+
+def _summed(planes: Tensor, radius: float, alias_sigma: float) -> Tensor:
+    """The correlation as a disk's sum of whole numbers, smoothed by three weights each way, float32.
+
+    The kernel's own float32 weights differ from this by less than 2e-5 levels, if its rim lies inside it.
+    """
+    area = sum(2 * half + 1 for half in _half_lengths(radius))
+    values = _disk_sum(planes, radius, 1).to(torch.float32).div_(area)
+    inner, outer = _alias_weights(3, alias_sigma).tolist()
+    for dim in (2, 3):
+        size = values.shape[dim] - 2
+        pair = values.narrow(dim, 0, size) + values.narrow(dim, 2, size)
+        values = pair.mul_(outer).add_(values.narrow(dim, 1, size), alpha=inner)
+    return values
 
 
 def _transformed(planes: Tensor, kernel: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def defocus_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor
 
     The image must be larger than the kernel's reach (8 pixels, or the radius if larger).
     """
-    return disk.correlate_disk(images.contiguous(), disk_kernel(*parameters))
+    return disk.correlate_disk(images.contiguous(), *parameters)
 
 
 def glass_blur(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
