@@ -52,7 +52,7 @@ def put(values: Tensor, places: Tensor, elements: Tensor) -> None:
 def one_level(
     planes: Tensor, places: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Whether boxes of pixels hold one level alone.
+    """Whether boxes of pixels, each of less than 2**16, hold one level alone.
 
     Args:
         planes: uint8 (..., H, W).
@@ -68,7 +68,7 @@ def one_level(
     steps = torch.zeros(len(planes), height + 1, width + 1, dtype=torch.uint8)
     steps[:, 1:, 1:-1] = torch.ne(planes[..., 1:], planes[..., :-1]).view(torch.uint8)
     steps[:, 1:-1, 1:] |= torch.ne(planes[:, 1:], planes[:, :-1]).view(torch.uint8)
-    total = steps.cumsum(2, dtype=torch.int32).cumsum(1, dtype=torch.int32).view(-1)
+    total = steps.cumsum(2, dtype=torch.int16).cumsum(1, dtype=torch.int16).view(-1)
     first = places // (height * width) * ((height + 1) * (width + 1))
     above, below = first + rows[0] * (width + 1), first + (rows[1] + 1) * (width + 1)
     left, right = columns[0], columns[1] + 1
