@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robustbench_lite.corruptions._rounding import put, unsure
+from robustbench_lite.corruptions._rounding import pick, put, unsure
 from robustbench_lite.corruptions._rounding import quantize as quantize
 
-_MOTION_ERROR: Final = 2.0**-11  # levels; more than 41 roundings of a sum up to 255 in float32
 _LEAST_WEIGHT: Final = 2.0**-26  # of a motion blur's tap: less moves a value by less than float32 resolves
 
 
@@ -54,7 +53,8 @@ def motion_blur(values: Tensor, radius: int, sigma: float, angles: Tensor) -> Te
         values.to(torch.float32, memory_format=torch.contiguous_format), weights, rows, columns
     )
     # floor(round(257 v) / 257) is floor(v + 0.5 / 257), but for ties.
-    levels, places = unsure(blurred.add_(0.5 / 257), _MOTION_ERROR)
+    error = (len(weights) + 2) * 255 * 2.0**-24  # a rounding of at most 255 a tap, in float32
+    levels, places = unsure(blurred.add_(0.5 / 257), error)
     if len(places):
         put(levels, places, _motion_some(values, places, weights, rows, columns))
     return levels
@@ -91,7 +91,8 @@ def _motion_some(values: Tensor, places: Tensor, weights: Tensor, rows: Tensor, 
     image = plane // channels
     row = (place // width)[:, None].add(rows.index_select(0, image)).clamp_(0, height - 1)
     column = (place % width)[:, None].add(columns.index_select(0, image)).clamp_(0, width - 1)
-    taps = values[image[:, None], (plane % channels)[:, None], row, column].to(torch.float64)
+    index = row.mul_(width).add_(column).add_(plane[:, None] * (height * width))
+    taps = pick(values.contiguous(), index).to(torch.float64)
     return _by_way_of_16_bits(taps.mul_(weights).sum(1))
 
 

@@ -153,7 +153,7 @@ def _operator(height: int, width: int, factors: Factors) -> tuple[Tensor, float]
     key, total = key[used], total[used] / (len(factors) + 1)
     starts = torch.searchsorted(key, torch.arange(pixels + 1) * pixels)
     # Both sums round once a term in float32, while they grow evenly to at most 255.
-    error = (int(starts.diff().max()) + len(factors) + 8) / 2 * 255 * 2.0**-24
+    error = (int(starts.diff().max()) + len(factors) + 16) / 2 * 255 * 2.0**-24
     parts = starts.to(torch.int32), (key % pixels).to(torch.int32), total.to(torch.float32)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
