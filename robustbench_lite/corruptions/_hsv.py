@@ -37,9 +37,9 @@ def shift_value(images: Tensor, shift: float) -> Tensor:
     """
     if images.device.type != "cpu":
         return change_hsv(images, shift=shift)
-    planes = images.contiguous()
+    planes = images.to(torch.int32, memory_format=torch.contiguous_format)
     high = torch.maximum(torch.maximum(planes[:, 0], planes[:, 1]), planes[:, 2])
-    pairs = (high.to(torch.int32) << 8)[:, None] + planes
+    pairs = high.mul_(256)[:, None] + planes
     entries = _shift_table(shift).index_select(0, pairs.view(-1))
     levels = entries.to(torch.uint8).view(planes.shape)
     unsure = torch.from_numpy(np.flatnonzero(entries.numpy() >= _UNSURE))
@@ -47,7 +47,7 @@ def shift_value(images: Tensor, shift: float) -> Tensor:
         size = planes.shape[2] * planes.shape[3]
         first = unsure - unsure // size % 3 * size  # the place of the pixel's red value
         places = torch.stack([first, first + size, first + 2 * size])
-        pixels = change_hsv(pick(planes, places)[None, :, None], shift=shift)
+        pixels = change_hsv(pick(planes, places).to(torch.uint8)[None, :, None], shift=shift)
         put(levels, places, pixels)
     return levels
 
