@@ -32,10 +32,12 @@ class OutputOrder:
     Attributes:
         index: the output for each class, from 0.
         reason: how this was decided, for the record.
+        outputs: how many the model must have; None where that does not follow.
     """
 
     index: tuple[int, ...]
     reason: str
+    outputs: int | None = None
 
     def changes(self, outputs: int) -> bool:
         """Whether it is anything but the model's outputs as they are."""
@@ -62,14 +64,18 @@ def ordered(names: Sequence[str], order: str) -> list[str]:
 
 
 def as_asked(
-    names: Sequence[str] | None, classes: int, class_order: str | None, output_index: str | None
+    names: Sequence[str] | None,
+    classes: int,
+    class_order: str | Path | Sequence[str] | None,
+    output_index: str | None,
 ) -> OutputOrder | None:
     """The order that the user gives; None where none is given.
 
     Args:
         names: the suite's classes.
         classes: how many these are.
-        class_order: one of `ORDERS`, or a file with the class names in the order of the model's outputs.
+        class_order: one of `ORDERS`, or the class names in the order of the model's outputs, or a file with
+            these.
         output_index: the output of each class: "1-1000", "3,0,2", or a file with one number per class.
 
     Raises:
@@ -92,11 +98,13 @@ def as_asked(
             "the classes of this suite have no names: give `classes=FILE`, or `output_index=...` instead of "
             "`class_order=...`"
         )
-    if class_order in ORDERS:
-        places = {name: place for place, name in enumerate(ordered(names, str(class_order)))}
-        return OutputOrder(tuple(places[name] for name in names), f"class order {class_order}, as given")
-    listed = class_list(Path(str(class_order)))
-    return OutputOrder(tuple(listed.places(names, "the classes of the suite")), f"class list {class_order}")
+    if isinstance(class_order, str) and class_order in ORDERS:
+        places = {name: place for place, name in enumerate(ordered(names, class_order))}
+        index = tuple(places[name] for name in names)
+        return OutputOrder(index, f"class order {class_order}, as given", classes)
+    listed = class_list(class_order or ())
+    reason = f"class list {class_order}" if isinstance(class_order, str | Path) else "the given class list"
+    return OutputOrder(tuple(listed.places(names, "the classes of the suite")), reason, len(listed))
 
 
 def parse_index(text: str) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ def evaluate(
     budget: float | None = None,
     input_size: int | None = None,
     channels: str = "rgb",
-    class_order: str | None = None,
+    class_order: str | Path | Sequence[str] | None = None,
     output_index: str | None = None,
     # The output.
     out: str | Path | None = None,
@@ -93,7 +93,8 @@ def evaluate(
         profile: parameter table of generated images: "imagenet", "tiny-imagenet" or "cifar".
         as_stored: whether generated images pass through the JPEG compression of the release.
         frost: folder of the frost photographs, for generated images.
-        classes: class names of your own images, or a file with one per line.
+        classes: class names in the order of the model's outputs, or a file with one per line. Your own
+            images have these classes; on other suites the names find the outputs.
         image_size: side in pixels to which your own photographs are resized and cropped.
         labels: table with a file name and a label in each line, for your own images in one folder.
         baseline: another model, by whose errors the scores are divided: its finished run, a CSV file, or a
@@ -119,8 +120,8 @@ def evaluate(
         input_size: side in pixels to which the images are resized on the device, for a model that was made
             for another size than the suite's.
         channels: order of the colour channels that the model takes: "rgb" or "bgr".
-        class_order: order of the model's outputs: "text", "numeric", "ignore-case", "wnids.txt" or a file
-            with the model's class names; by default the names stored with the model decide.
+        class_order: order of the model's outputs: "text", "numeric", "ignore-case", "wnids.txt", or the
+            model's class names or a file with them; by default the names stored with the model decide.
         output_index: output, from 0, of each class of the suite: "1-1000", or a file of numbers.
         out: run folder, where results and predictions are kept; the same call continues a run that was
             killed. None keeps nothing.
@@ -137,6 +138,8 @@ def evaluate(
     given = locals()
     settings = EvaluationSettings(**pick(EvaluationSettings, given))
     wanted = SuiteSettings(**pick(SuiteSettings, given))
+    if wanted.classes is not None and class_order is None and output_index is None:
+        settings = replace(settings, class_order=wanted.classes)
     listener = progress or SilentEvaluation()
     with processes() as team, fixed_precision(tf32=settings.tf32), contextlib.ExitStack() as stack:
         device_here = resolve_device(settings.device)

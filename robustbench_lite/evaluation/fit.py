@@ -146,6 +146,11 @@ def _with_outputs(
         if width and width != classes:
             raise ModelError(_other_width(info.name, width, classes))
         return Fit(model, record)
+    if order.outputs not in (None, width):
+        listed = f"the class list that is given has {order.outputs} names"
+        if order.outputs == classes:
+            raise ModelError(f"{_other_width(info.name, width, classes)}; {listed}")
+        raise ModelError(f"{info.name} has {width} outputs, but {listed}")
     if max(order.index) >= width:
         raise ModelError(
             f"{info.name} has {width} outputs, but output {max(order.index)} is asked for ({order.reason}); "

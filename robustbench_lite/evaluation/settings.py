@@ -59,8 +59,8 @@ class SuiteSettings:
             files of the suite were stored.
         frost: Generated images: folder of the frost photographs.
         seed: The seed of all random draws: generated images, the sample of a budget, the bootstrap.
-        classes: Your own images: the class names in the order of the model's outputs, one per line of a file
-            (with or without an index), or as JSON.
+        classes: The class names in the order of the model's outputs, one per line of a file (with or without
+            an index), or as JSON. Your own images have these classes; on other suites the names find them.
         image_size: Your own images: resize and crop photographs to this side, in pixels.
         labels: Your own images in one folder: a table with a file name and a label in each line.
         baseline: Divide the scores by those of another model: its finished run on the suite, or a CSV file
@@ -142,7 +142,7 @@ class EvaluationSettings:
     budget: float | None = None
     input_size: int | None = None
     channels: str = "rgb"
-    class_order: str | None = None
+    class_order: str | Path | Sequence[str] | None = None
     output_index: str | None = None
 
     def __post_init__(self) -> None:

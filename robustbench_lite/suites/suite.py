@@ -149,6 +149,9 @@ class Suite:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know of the files."""
+        if isinstance(self._source, Generated):
+            # Those of its clean images, whose fingerprint a description would compute again.
+            return () if self.clean is None else self.clean.notes
         return tuple(map(str, self._source.describe().get("notes", ())))  # type: ignore[call-overload]
 
     def fingerprint(self) -> str:

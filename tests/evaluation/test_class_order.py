@@ -433,3 +433,39 @@ def test_a_model_whose_weights_were_made_for_another_size_is_told(tmp_path: Path
     with pytest.warns(RobustBenchWarning, match="made for 64 px images and get the 16 px images"):
         evaluated(model, root)
     assert clean_error(model, root, input_size=64) == 0
+
+
+def test_a_class_list_on_an_official_suite_finds_the_outputs(tmp_path: Path) -> None:
+    names = tiny_imagenet_wnids()
+    folders(tmp_path / "val", names[:5], images=4, side=64)
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        logits = Bright(5)(images)
+        rest = logits.amin(dim=1, keepdim=True) - 1
+        return torch.cat([logits, rest.expand(-1, 197)], dim=1).flip(1)
+
+    listed = [*names, "n00000001", "n00000002"][::-1]
+    results = rb.evaluate(network, "tiny-imagenet", data=tmp_path, classes=listed, **QUICK)
+    assert results.summary["clean_error"] == 0
+    (tmp_path / "names.txt").write_text("\n".join(listed[:-1]))
+    with pytest.raises(DataError, match=rf"the classes of the suite: {names[0]} are not"):
+        rb.evaluate(network, "tiny-imagenet", data=tmp_path, classes=tmp_path / "names.txt", **QUICK)
+
+
+def test_a_class_list_of_another_length_than_the_outputs_is_refused(tmp_path: Path) -> None:
+    root = folders(tmp_path, ["a", "b", "c"])
+    with pytest.raises(ModelError, match="has 5 outputs, but the class list that is given has 4 names"):
+        evaluated(Bright(5), root, class_order=["a", "b", "c", "d"])
+    with pytest.raises(
+        ModelError, match=r"5 outputs, but the suite has 3 classes.*; the class list .* has 3 names"
+    ):
+        evaluated(Bright(5), root, classes=["a", "b", "c"])
+
+
+def test_a_given_class_list_wins_over_stored_names(tmp_path: Path) -> None:
+    root = folders(tmp_path, ["a", "b", "c"])
+    model = as_classifier(Bright(3))
+    model.info = replace(model.info, class_names=("un", "deux", "trois"))
+    with pytest.raises(ModelError, match="class names stored with the model differ"):
+        evaluated(model, root)
+    assert clean_error(model, root, classes=["a", "b", "c"]) == 0
