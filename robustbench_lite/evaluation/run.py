@@ -18,6 +18,7 @@ from robustbench_lite.evaluation.class_order import better_order, renumber
 from robustbench_lite.evaluation.fit import fit_to_suite
 from robustbench_lite.evaluation.given_model import weights_sha256
 from robustbench_lite.evaluation.inference import Scored, frames_of, run_cells
+from robustbench_lite.evaluation.normalization_check import check_normalization, spread_batches
 from robustbench_lite.evaluation.prepared_model import (
     Forward,
     describe_outputs,
@@ -26,7 +27,7 @@ from robustbench_lite.evaluation.prepared_model import (
     same_outputs,
 )
 from robustbench_lite.evaluation.progress import EvaluationProgress
-from robustbench_lite.evaluation.sanity import doubt, explain_near_chance, near_chance, plausible
+from robustbench_lite.evaluation.sanity import UNEXPLAINED, near_chance, plausible, remedy
 from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
@@ -41,10 +42,7 @@ from robustbench_lite.suites import CLEAN, SUITES, Cell, Reader, Suite
 
 _SAMPLE: Final = 64
 _GUARD_IMAGES: Final = 512
-# Trying every normalisation on one in so many images of the run costs about 2 % of its forward passes.
-_TRIALS_SHARE: Final = 450
-# A gain in accuracy that no reader of the results should have to notice by himself.
-_GRAVE: Final = 0.05
+_CHECK_BATCH: Final = 128
 
 
 @dataclass
@@ -61,6 +59,7 @@ class EvaluationRun:
     warnings: list[str] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
     fit: dict[str, object] = field(default_factory=dict)
+    normalization_check: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> SuiteSpec:
@@ -189,9 +188,7 @@ class EvaluationRun:
         chance = near_chance(1 - result.scores["error"], result.n, classes)
         trained = plausible(1 - result.scores["error"], result.n, classes)
         if chance or (order is not None and (certain or not trained)):
-            cause = order or explain_near_chance(
-                forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std
-            )
+            cause = order if certain and order is not None else self._cause(forward, order)
             what = f"near chance for {classes} classes" if chance else f"with {classes} classes"
             text = (
                 f"the clean error is {100 * result.scores['error']:.1f} % over {result.n} images, {what} "
@@ -200,23 +197,41 @@ class EvaluationRun:
             grave = True
         elif order is not None:
             text, grave = order, False
-        elif info.normalization_guessed:
-            images, labels = self.clean_sample(max(64, min(_GUARD_IMAGES, self.total // _TRIALS_SHARE)))
-            found = doubt(forward, images, labels, info.mean, info.std)
-            if found is None:
+        else:
+            objection = self._check_normalization(forward, columns)
+            if objection is None:
                 return
             text = (
-                f"{found.text}; the normalisation in use, {info.normalization}, is a guess "
-                f"({info.normalization_reason}): name the right one (`normalize=NAME`)"
+                f"{objection}; the normalisation in use, {info.normalization}, is a guess "
+                f"({info.normalization_reason}): give the right one as that option"
             )
-            grave = found.gain >= _GRAVE
-        else:
-            return
+            grave = True
         if grave and not self.settings.force:
             if folder is not None and self.team.first:
                 folder.forget_clean()
             raise ModelError(f"{text}. `force=True` evaluates it all the same")
         self.warn(text, waived=grave)
+
+    def _cause(self, forward: Forward, order: str | None) -> str:
+        """Why an error is near chance: a change of the input that mends it, else the order of the classes."""
+        info = self.classifier.info
+        change = remedy(forward, *self.clean_sample(_GUARD_IMAGES), info.mean, info.std)
+        return change or order or UNEXPLAINED
+
+    def _check_normalization(self, forward: Forward, columns: Columns) -> str | None:
+        """Compare a guessed normalisation with the usual ones; why another is right, None where none is."""
+        reader, info = self.readers[CLEAN], self.classifier.info
+        if reader.labels is None or not (info.normalization_guessed or info.stored_accuracy is not None):
+            return None
+        batches = spread_batches(reader.read, reader.labels, self.device, _CHECK_BATCH)
+        right = columns["prediction"] == columns["label"]
+        finding = check_normalization(
+            forward, info, batches, right, dataset=self.suite.spec.dataset, whole=not self.estimate
+        )
+        self.normalization_check = finding.record
+        if finding.note is not None and self.team.first:
+            self.progress.note(finding.note)
+        return finding.objection
 
     def _other_order(self, columns: Columns) -> tuple[str | None, bool]:
         """Whether another order of the classes explains the clean errors, in words.
@@ -356,6 +371,7 @@ class EvaluationRun:
                 "severities": sorted({cell.severity for cell in self.suite.cells}),
             },
             **self.estimate,
+            **({"normalization_check": self.normalization_check} if self.normalization_check else {}),
             **self.additions,
         }
         summary = Summary({}, {}, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from scipy.stats import binomtest
@@ -13,9 +12,11 @@ from robustbench_lite.evaluation.prepared_model import Forward
 from robustbench_lite.models import NORMALIZATIONS
 
 _TRIED = 512
-# The 99.9 % quantile of the chi-squared distribution with one degree of freedom.
-_CLEARLY = 10.83
 _DOUBTFUL = 0.001
+UNEXPLAINED = (
+    "no usual normalisation, order of channels or order of classes repairs it: the weights may be "
+    "untrained, of another data set, or need another input size or layout"
+)
 
 
 def near_chance(accuracy: float, n: int, classes: int) -> bool:
@@ -44,14 +45,14 @@ def plausible(accuracy: float, n: int, classes: int) -> bool:
     return accuracy >= chance + (1 - chance) / 3 and not near_chance(accuracy, n, classes)
 
 
-def explain_near_chance(
+def remedy(
     forward: Forward,
     images: torch.Tensor,
     labels: torch.Tensor,
     mean: Sequence[float],
     std: Sequence[float],
-) -> str:
-    """Try the usual mistakes on a few images, and say which one explains the error.
+) -> str | None:
+    """Try the usual mistakes on a few images, and say which one explains an error near chance.
 
     Args:
         forward: The model on its device.
@@ -61,7 +62,7 @@ def explain_near_chance(
         std: The standard deviation that the model divides by afterwards.
 
     Returns:
-        One or two sentences with the likely cause and the option that solves it.
+        A sentence with the option that solves it; None where none does.
     """
     images, labels = images[:_TRIED], labels[:_TRIED]
     now = _right(forward, images, labels, lambda unit: unit)
@@ -74,51 +75,7 @@ def explain_near_chance(
     )
     if beyond_doubt and plausible(accuracy, len(labels), classes):
         return f"on {len(labels)} images {best} brings the error to {100 * (1 - accuracy):.1f} %"
-    return (
-        "no usual normalisation, order of channels or order of classes repairs it: the weights may be "
-        "untrained, of another data set, or need another input size or layout"
-    )
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A normalisation, or another change of the input, that makes the model clearly better.
-
-    Attributes:
-        text: What the change is and how the error changes.
-        gain: The increase of the accuracy, a fraction.
-    """
-
-    text: str
-    gain: float
-
-
-def doubt(
-    forward: Forward,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> Doubt | None:
-    """Look for a normalisation that is clearly better than a guessed one; None where there is none.
-
-    Args:
-        forward: The model on its device.
-        images: uint8 (n, H, W, 3) clean images on the device.
-        labels: int64 (n,) on the device.
-        mean: The mean that the model subtracts from images in [0, 1].
-        std: The standard deviation that the model divides by afterwards.
-
-    Source: McNemar 1947 for two classifiers on the same images, at p = 0.001.
-    """
-    now = _right(forward, images, labels, lambda unit: unit)
-    best, then = _best_change(forward, images, labels, mean, std)
-    gained, lost = int((then & ~now).sum()), int((now & ~then).sum())
-    if gained <= lost or (gained - lost) ** 2 <= _CLEARLY * (gained + lost):
-        return None
-    before, after = (100 * (1 - float(right.float().mean())) for right in (now, then))
-    text = f"on {len(labels)} clean images {best} brings the error from {before:.1f} to {after:.1f} %"
-    return Doubt(text, (gained - lost) / len(labels))
+    return None
 
 
 def _best_change(
@@ -129,12 +86,14 @@ def _best_change(
     std: Sequence[float],
 ) -> tuple[str, torch.Tensor]:
     """Return the change under which most predictions are right, and which ones are, bool (n,)."""
-    right = {name: _right(forward, images, labels, change) for name, change in _changes(mean, std).items()}
+    right = {
+        name: _right(forward, images, labels, change) for name, change in input_changes(mean, std).items()
+    }
     best = max(right, key=lambda name: int(right[name].sum()))
     return best, right[best]
 
 
-def _changes(
+def input_changes(
     mean: Sequence[float], std: Sequence[float]
 ) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
     """Return each possible remedy and the change of images in [0, 1] that has the same effect."""
@@ -157,15 +116,22 @@ def _changes(
     }
 
 
+def predictions_under(
+    forward: Forward, images: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Classes that the model predicts, int64 (n,), after a change of the images; -1 where it fails."""
+    changed = Forward(lambda batch: forward.model(change(batch / 255)), forward.device, forward.settings)
+    try:
+        return changed(images).argmax(1)
+    except (RuntimeError, ValueError, ModelError):
+        return torch.full((len(images),), -1, device=images.device)
+
+
 def _right(
     forward: Forward,
     images: torch.Tensor,
     labels: torch.Tensor,
     change: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    changed = Forward(lambda batch: forward.model(change(batch / 255)), forward.device, forward.settings)
-    try:
-        parts = zip(images.split(64), labels.split(64), strict=True)
-        return torch.cat([changed(part).argmax(1) == truth for part, truth in parts])
-    except (RuntimeError, ValueError, ModelError):
-        return torch.zeros_like(labels, dtype=torch.bool)
+    parts = zip(images.split(64), labels.split(64), strict=True)
+    return torch.cat([predictions_under(forward, part, change) == truth for part, truth in parts])

@@ -29,6 +29,8 @@ class ModelInfo:
         code_sha256: hash of the user's own Python file that builds the network, None where there is none.
         class_names: the names of the outputs in their order, where the file or the weights carry them.
         input_size: side in pixels of the images that the model's own configuration asks for, where known.
+        stored_accuracy: a fraction that the file states beside the weights, None where it states none.
+        stored_as: name and number as the file has them, for example "acc 92.12".
     """
 
     name: str
@@ -47,6 +49,8 @@ class ModelInfo:
     code_sha256: str | None = None
     class_names: tuple[str, ...] | None = None
     input_size: int | None = None
+    stored_accuracy: float | None = None
+    stored_as: str = ""
 
 
 class Classifier(nn.Module):

@@ -42,6 +42,7 @@ from robustbench_lite.models.normalize import (
 )
 from robustbench_lite.models.registry import own_family
 from robustbench_lite.models.statedict import AUXILIARY_NORM, choose_state, find_states
+from robustbench_lite.models.stored_accuracy import stored_accuracy
 from robustbench_lite.models.stored_facts import stored_class_names, timm_input_size, torchvision_facts
 from robustbench_lite.models.user_code import Reference, build_network, code_sha256, parse_reference
 
@@ -64,6 +65,7 @@ class _Found:
     notes: tuple[str, ...] = ()
     class_names: tuple[str, ...] | None = None
     input_size: int | None = None
+    stored: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,10 @@ def load_model(
         guessed=asked is None and not found.carried,
         code_sha256=code_sha256(code) if code is not None else None,
     )
-    return Classifier(network, replace(info, class_names=found.class_names, input_size=found.input_size))
+    info = replace(info, class_names=found.class_names, input_size=found.input_size)
+    if found.stored is not None:
+        info = replace(info, stored_accuracy=found.stored[0], stored_as=found.stored[1])
+    return Classifier(network, info)
 
 
 def _no_file(text: str) -> CheckpointError:
@@ -251,6 +256,7 @@ def _from_content(content: object, kind: str, path: Path, request: _Request) -> 
         carried,
         notes,
         stored_class_names(content, _timm_config(path)),
+        stored=stored_accuracy(content),
     )
 
 
