@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from robustbench_lite.errors import InvalidInput
-from robustbench_lite.scores import HEADLINES, SCORES, Array, Columns, Score
+from robustbench_lite.scores import HEADLINES, SCORES, Score
+from robustbench_lite.scores.record import Array, Columns
 
 _IMAGES: Final = 240
 _FRAMES: Final = 5
