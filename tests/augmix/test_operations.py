@@ -78,8 +78,10 @@ def assert_equals_pillow(
         assert gap.max() == 0
     else:
         # An interpolated value that falls on a whole level may be cut off on either side of it; so may a
-        # blended one where a device fuses product and sum.
-        assert (gap <= 1).float().mean() >= 0.999
+        # blended one where a device fuses product and sum. A pixel whose source lies on the border may be
+        # filled or not: in small images one such pixel is more than a thousandth.
+        apart = int((gap > 1).sum())
+        assert apart <= max(3 * len(images), gap.numel() // 1000)
 
 
 def official_cases(shared, prefix=""):

@@ -122,7 +122,7 @@ def test_a_users_own_score_is_printed_as_its_entry_says() -> None:
     summary = {"mean_error": 0.25, "doubt": 0.1234, "clean_doubt": 0.0456, "selected_doubt": 0.3}
     report = results_table([run(BLOBS, summary=summary, shown=shown)])
     assert "Doubt of the model 0.046 0.123 0.300" in drawn(report)
-    assert "| Doubt | Doubt of the selection | Clean Doubt |" in report.render("markdown")
+    assert "| Doubt | Doubt of the selection | Clean doubt |" in report.render("markdown")
     assert (csv_row(report)["doubt"], csv_row(report)["clean_doubt"]) == ("0.1234", "0.0456")
     difference = ScoreDifference("doubt", 1.25, 1.5, 0.125, 0.375, 0.01)
     comparison = Comparison("cifar10-blobs", "a", "b", "error", (), (difference,), (), shown=shown)
