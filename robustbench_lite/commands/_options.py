@@ -70,6 +70,7 @@ def model_options(settings: type) -> tuple[Option, ...]:
         setting(settings, "arch"),
         setting(settings, "normalize", metavar="NAME|MEAN,STD"),
         setting(settings, "entry"),
+        setting(settings, "output"),
         setting(settings, "trust_checkpoint"),
     )
 

@@ -47,6 +47,7 @@ def evaluate(
     arch: str | None = None,
     normalize: str | None = None,
     entry: str | None = None,
+    output: str | None = None,
     trust_checkpoint: bool = False,
     name: str | None = None,
     # The run.
@@ -103,6 +104,7 @@ def evaluate(
         normalize: input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that
             of its architecture.
         entry: which of several sets of weights in a checkpoint to use.
+        output: which of several outputs of the model are the logits, by name or number in a tuple.
         trust_checkpoint: allow a file to run code while it loads (a pickled module).
         name: name of the model in tables and records; by default that of the file, class or function.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".

@@ -55,6 +55,7 @@ def open_model(
             suite=suite,
             trust_checkpoint=settings.trust_checkpoint,
             entry=settings.entry,
+            output=settings.output,
             suite_classes=classes,
         )
     if settings.arch is not None or settings.entry is not None:
@@ -65,7 +66,7 @@ def open_model(
                 f"this classifier already normalises inside ({model.info.normalization}); leave normalize out"
             )
         return model
-    return as_classifier(model, normalize=settings.normalize)
+    return as_classifier(model, normalize=settings.normalize, output=settings.output, suite_classes=classes)
 
 
 def weights_sha256(module: torch.nn.Module) -> str:

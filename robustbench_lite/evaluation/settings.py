@@ -29,6 +29,8 @@ class ModelSettings:
         normalize: The input normalisation: imagenet, cifar10, cifar100, half, none, "MEAN,STD" or six
             numbers. By default the checkpoint's own, else that of its architecture.
         entry: Which of several sets of weights in the file to use, for example state_dict_ema.
+        output: Which of several outputs of the model are the logits: a name, or a number in a tuple. By
+            default the output with one column for each class.
         trust_checkpoint: Allow the file to run code while it loads (a pickled module).
         name: The name of the model in tables and records. By default the name of the file, class or function.
     """
@@ -36,6 +38,7 @@ class ModelSettings:
     arch: str | None = None
     normalize: str | None = None
     entry: str | None = None
+    output: str | None = None
     trust_checkpoint: bool = False
     name: str | None = None
 

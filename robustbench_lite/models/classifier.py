@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import InvalidInput, ModelError
 from robustbench_lite.models.normalize import Normalization, named_normalization, parse_normalization
+from robustbench_lite.models.outputs import select_logits
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,23 @@ class Classifier(nn.Module):
 
     Shape: (N, 3, H, W) float in [0, 1], or uint8 in 0..255, to logits (N, num_classes). The arithmetic and
     its order are those of torchvision's ToTensor and Normalize, to the bit.
+
+    Args:
+        network: takes normalised images.
+        info: its record.
+        output: which of several outputs of the network are the logits; None finds them.
+        classes: number of classes of the suite, where it is known; it shows which output they are.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, info: ModelInfo) -> None:
+    def __init__(
+        self, network: nn.Module, info: ModelInfo, output: str | None = None, classes: int | None = None
+    ) -> None:
         super().__init__()
         self.network = network
+        self.output, self.classes = output, classes
         self.info = info
         self.register_buffer("mean", torch.tensor(info.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(info.std).reshape(1, 3, 1, 1))
@@ -81,7 +91,7 @@ class Classifier(nn.Module):
             images = images.to(self.mean.dtype).div_(255)
         if not self.identity:
             images = images.sub(self.mean).div(self.std)
-        logits: Tensor = self.after(_logits(self.network(images)))
+        logits: Tensor = self.after(select_logits(self.network(images), self.output, self.classes))
         return logits
 
 
@@ -97,23 +107,14 @@ class Function(nn.Module):
         return self.function(images)
 
 
-def _logits(output: object) -> Tensor:
-    """The tensor in what a network returned; transformers models wrap it in an object with `.logits`."""
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor):
-        raise ModelError(
-            f"the model returned {type(output).__name__}, expected a tensor of logits (N, classes); "
-            "wrap it in a function that returns just that tensor"
-        )
-    return logits
-
-
 def as_classifier(
     model: nn.Module | Callable[[Tensor], object],
     *,
     name: str | None = None,
     normalize: str | None = None,
     num_classes: int | None = None,
+    output: str | None = None,
+    suite_classes: int | None = None,
 ) -> Classifier:
     """Wrap a module, or any callable from images in [0, 1] to logits, so that it can be evaluated.
 
@@ -124,6 +125,8 @@ def as_classifier(
         name: shown in tables; by default the name of the class or function.
         normalize: as for load_model.
         num_classes: outputs, where known.
+        output: as for load_model.
+        suite_classes: as for load_model.
 
     Raises:
         InvalidInput: the model can't be called.
@@ -149,7 +152,7 @@ def as_classifier(
         num_classes=num_classes,
         guessed=normalize is None,
     )
-    return Classifier(network, info)
+    return Classifier(network, info, output, suite_classes)
 
 
 def _taken_as_it_is() -> Normalization:

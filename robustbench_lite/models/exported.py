@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from robustbench_lite.errors import CheckpointError, ModelError, require
 from robustbench_lite.models.checkpoint import loads_as_data
+from robustbench_lite.models.outputs import LONE, named_outputs
 
 # A symbolic shape in a torch.export file is handed to sympy, which evaluates it: plain arithmetic only.
 ARITHMETIC = re.compile(r"(?!.*__)[\w\s+\-*/(),<>=&|~%]*(?:\.\d[\w\s+\-*/(),<>=&|~%]*)*")
@@ -51,13 +53,15 @@ class _FixedBatch(nn.Module):
         self.network = network
         self.batch = batch
 
-    def forward(self, images: Tensor) -> Tensor:
-        outputs = []
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
+        parts: list[Mapping[str, Tensor]] = []
         for start in range(0, len(images), self.batch):
             chunk = images[start : start + self.batch]
             padding = chunk.new_zeros((self.batch - len(chunk), *chunk.shape[1:]))
-            outputs.append(self.network(torch.cat((chunk, padding)))[: len(chunk)])
-        return torch.cat(outputs)
+            returned = self.network(torch.cat((chunk, padding)))
+            parts.append({name: value[: len(chunk)] for name, value in named_outputs(returned).items()})
+        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return joined[LONE] if list(joined) == [LONE] else joined
 
 
 class _Program(nn.Module):
@@ -171,59 +175,74 @@ def _check_expressions(value: Any, path: Path) -> None:
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX model as a module; it runs in ONNX Runtime, on a GPU where that build of it has one.
+    """An ONNX model as a module; ONNX Runtime runs it on the device of the images, where its build can.
 
-    Shape: (N, 3, H, W) float in the model's own normalisation, to (N, classes) on the device of the input.
+    Shape: (N, 3, H, W) float in the model's own normalisation, to (N, classes) on the device of the input, or
+    to a dictionary where the model has several outputs. Images are transposed for a model with channels last.
 
     Raises:
         MissingExtra: ONNX Runtime is not installed.
         CheckpointError: ONNX Runtime can't load the file.
-        ModelError: the model doesn't take one batch of images with channels first.
+        ModelError: the model doesn't take one batch of images.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        runtime = require("onnxruntime", "onnx", f"running {path.name}")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        known = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        available = [name for name in known if name in runtime.get_available_providers()]
-        try:
-            self.session = runtime.InferenceSession(str(path), options, providers=available)
-        except Exception as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"{path} is an ONNX file that ONNX Runtime can't load: {first}") from error
+        self.path = path
+        self.runtime = require("onnxruntime", "onnx", f"running {path.name}")
+        self.device = torch.device("cpu")
+        self.session = self._session()
         inputs = self.session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(f"{i.name} {i.shape}" for i in inputs)
             raise ModelError(f"{path} takes {shapes}; expected one batch of images (N, 3, H, W)")
-        if inputs[0].shape[1] != 3 and inputs[0].shape[3] == 3:
-            raise ModelError(
-                f"{path} takes images with channels last {inputs[0].shape}; "
-                "export it with channels first (N, 3, H, W)"
-            )
+        self.channels_last = inputs[0].shape[1] != 3 and inputs[0].shape[3] == 3
         self.input_name = inputs[0].name
         self.takes_half = "float16" in inputs[0].type
-        classes = self.session.get_outputs()[0].shape
+        outputs = self.session.get_outputs()
+        self.output_names = [output.name for output in outputs]
+        classes = outputs[0].shape if len(outputs) == 1 else ()
         self.num_classes = classes[-1] if classes and isinstance(classes[-1], int) else None
         self.batch = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
 
-    def forward(self, images: Tensor) -> Tensor:
+    def _session(self) -> Any:
+        """A session on the present device."""
+        options = self.runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if self.device.type == "cuda" and "CUDAExecutionProvider" in self.runtime.get_available_providers():
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": self.device.index or 0}))
+        try:
+            return self.runtime.InferenceSession(str(self.path), options, providers=providers)
+        except Exception as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(
+                f"{self.path} is an ONNX file that ONNX Runtime can't load: {first}"
+            ) from error
+
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
         """Run the session on a batch."""
-        array = (
-            images.detach()
-            .to("cpu", torch.float16 if self.takes_half else torch.float32)
-            .contiguous()
-            .numpy()
-        )
-        output = self.session.run(None, {self.input_name: array})[0]
-        return torch.from_numpy(output).to(images.device, torch.float32)
+        if images.device != self.device:
+            self.device = images.device
+            self.session = self._session()
+        kind = torch.float16 if self.takes_half else torch.float32
+        laid_out = images.permute(0, 2, 3, 1) if self.channels_last else images
+        array = laid_out.detach().to("cpu", kind).contiguous().numpy()
+        arrays = self.session.run(None, {self.input_name: array})
+        outputs = [torch.from_numpy(one).to(images.device) for one in arrays]
+        outputs = [one.float() if one.is_floating_point() else one for one in outputs]
+        return outputs[0] if len(outputs) == 1 else dict(zip(self.output_names, outputs, strict=True))
 
 
-def load_onnx(path: Path) -> tuple[nn.Module, int | None]:
-    """Load an ONNX file; the number of outputs is None where the file leaves it open."""
+def load_onnx(path: Path) -> tuple[nn.Module, int | None, tuple[str, ...]]:
+    """Load an ONNX file.
+
+    Returns:
+        The network, the number of outputs (None where the file leaves it open), and notes.
+    """
     network = OnnxNetwork(path)
+    notes = ("the model takes channels last: the images are transposed",) if network.channels_last else ()
     if network.batch is None:
-        return network, network.num_classes
-    return _FixedBatch(network, network.batch), network.num_classes
+        return network, network.num_classes, notes
+    return _FixedBatch(network, network.batch), network.num_classes, notes

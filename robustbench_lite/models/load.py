@@ -94,6 +94,7 @@ def load_model(
     suite: str | None = None,
     trust_checkpoint: bool = False,
     entry: str | None = None,
+    output: str | None = None,
     suite_classes: int | None = None,
     name: str | None = None,
 ) -> Classifier:
@@ -112,6 +113,8 @@ def load_model(
         suite: name of the suite that the model will meet, for the default normalisation.
         trust_checkpoint: unpickle whole modules, which runs whatever code the file holds.
         entry: which of several sets of weights in the file to use, for example "state_dict_ema".
+        output: which of several outputs of the network are the logits: the name of an ONNX output or of a
+            dictionary's entry, or the number in a tuple. By default the one with a column for each class.
         suite_classes: number of classes of the suite that the model will meet; your own builder has it as
             num_classes.
         name: the name of the model in tables and records; by default that of the file.
@@ -166,7 +169,7 @@ def load_model(
     info = replace(info, class_names=found.class_names, input_size=found.input_size)
     if found.stored is not None:
         info = replace(info, stored_accuracy=found.stored[0], stored_as=found.stored[1])
-    return Classifier(network, info)
+    return Classifier(network, info, output, suite_classes)
 
 
 def _no_file(text: str) -> CheckpointError:
@@ -222,13 +225,14 @@ def _from_exported(path: Path, kind: str, request: _Request) -> _Found:
     if request.arch is not None:
         raise InvalidInput(f"{path} carries its own computation; leave out the architecture {request.arch!r}")
     classes: int | None = None
+    notes: tuple[str, ...] = ()
     if kind == "torchscript":
         network = exported.load_torchscript(path)
     elif kind == "export":
         network = exported.load_export(path, request.trust)
     else:
-        network, classes = exported.load_onnx(path)
-    return _Found(network, kind, classes, kind, suite_normalization(request.suite, classes))
+        network, classes, notes = exported.load_onnx(path)
+    return _Found(network, kind, classes, kind, suite_normalization(request.suite, classes), notes=notes)
 
 
 def _from_content(content: object, kind: str, path: Path, request: _Request) -> _Found:

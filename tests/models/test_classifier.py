@@ -45,7 +45,7 @@ def test_what_is_no_model_is_refused(pixels: Tensor) -> None:
         InvalidInput, match=r"a callable from images in \[0, 1\] to logits, got str; load a file"
     ):
         as_classifier("model.pt")  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="returned tuple, expected a tensor of logits"):
+    with pytest.raises(ModelError, match="the model returns several outputs"):
         as_classifier(lambda images: (images, images))(pixels)
 
 

@@ -128,21 +128,6 @@ def test_onnx_in_half_precision(tmp_path: Path, pixels: Tensor) -> None:
         torch.testing.assert_close(logits, network(pixels), rtol=0.01, atol=0.01)
 
 
-def test_onnx_with_channels_last_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 2], keepdims=0)],
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 32, 32, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
-    )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
-        tmp_path / "m.onnx",
-    )
-    with pytest.raises(ModelError, match="images with channels last"):
-        load_model(tmp_path / "m.onnx")
-
-
 def test_onnx_that_takes_no_images_is_refused_with_a_sentence(tmp_path: Path) -> None:
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"])],

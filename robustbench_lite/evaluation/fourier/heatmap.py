@@ -67,6 +67,7 @@ def fourier_heatmap(
     arch: str | None = None,
     normalize: str | None = None,
     entry: str | None = None,
+    output: str | None = None,
     trust_checkpoint: bool = False,
     name: str | None = None,
     # The run.
@@ -108,6 +109,7 @@ def fourier_heatmap(
         normalize: Input normalisation by name or as "MEAN,STD"; by default the checkpoint's own, else that of
             its architecture.
         entry: Which of several sets of weights in a checkpoint to use.
+        output: Which of several outputs of the model are the logits, by name or number in a tuple.
         trust_checkpoint: Allow a file to run code while it loads (a pickled module).
         name: The name of the model in records; by default that of the file, class or function.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1" or "mps".
