@@ -21,7 +21,7 @@ from robustbench_lite.corruptions.parameters import Parameters
 from robustbench_lite.corruptions.random import Draws
 
 _FEW_IMAGES = 4  # so many go through one by one
-_ERROR = 12 * 255 * 2.0**-24  # levels; what the roundings of values up to 1 add up to, in float32
+_ERROR = 16 * 255 * 2.0**-24  # levels; what the roundings of values up to 1 add up to, in float32
 
 
 def elastic_transform(images: Tensor, parameters: Parameters, draws: Draws) -> Tensor:
@@ -98,18 +98,15 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     rows = _mirrored_pair(top.to(below.dtype).add_(below), height, 2 * height)
     starts = [row.to(torch.int32).mul_(width) for row in rows]
     corners = [start + column for start in starts for column in columns]
-    across, down = across - left, down - top  # exact: the fields' own fractions
     if planes.device.type != "cpu":
         first, second, third, fourth = (_pick(planes, corner).to(torch.float64) for corner in corners)
-        exact = bilinear(
-            first, second, third, fourth, *(move[:, None].to(torch.float64) for move in (down, across))
-        )
+        exact = bilinear(first, second, third, fourth, *(_fraction(move)[:, None] for move in (down, across)))
         return quantize(exact.to(torch.float32).mul_(255))
     edges = []
     for first, second in (corners[:2], corners[2:]):
         value = _pick(planes, first)
-        edges.append(value.addcmul_(_pick(planes, second).sub_(value), across[:, None]))
-    values = edges[0].addcmul_(edges[1].sub_(edges[0]), down[:, None]).mul_(255)
+        edges.append(value.addcmul_(_pick(planes, second).sub_(value), (across - left)[:, None]))
+    values = edges[0].addcmul_(edges[1].sub_(edges[0]), (down - top)[:, None]).mul_(255)
     levels, places = unsure(values, _ERROR)
     if len(places):
         plane, place = places // (height * width), places % (height * width)
@@ -118,10 +115,16 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
         first, second, third, fourth = (
             pick(planes, offset + pick(corner, place)).to(torch.float64) for corner in corners
         )
-        moves = (pick(move, place).to(torch.float64) for move in (down, across))
+        moves = (_fraction(pick(move, place)) for move in (down, across))
         exact = bilinear(first, second, third, fourth, *moves)
         put(levels, places, quantize(exact.to(torch.float32).mul_(255)))
     return levels
+
+
+def _fraction(moves: Tensor) -> Tensor:
+    """How far a move leads beyond a whole number, float64: float32 would lose bits of a small negative move."""
+    moves = moves.to(torch.float64)
+    return moves - moves.floor()
 
 
 def _pick(planes: Tensor, index: Tensor) -> Tensor:

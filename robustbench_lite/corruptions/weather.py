@@ -57,7 +57,7 @@ def snow_flakes(
 
 
 def _zoomed_part(length: int, zoom: float) -> slice:
-    """The pixels of one dimension that `_filters.clipped_zoom` enlarges."""
+    """The pixels of one dimension that `zoom_samples` reads."""
     crop = math.ceil(length / zoom)
     start = (length - crop) // 2
     return slice(start, start + crop)
