@@ -91,6 +91,7 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
     The border mirrors about the outer edge of the edge pixel.
     """
     height, width = planes.shape[-2:]
+    across, down = across.contiguous(), down.contiguous()
     left, top = across.floor(), down.floor()
     right = torch.arange(width, dtype=_index_type(width), device=planes.device)
     below = torch.arange(height, dtype=_index_type(height), device=planes.device)[:, None]
@@ -122,7 +123,7 @@ def _displace(planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
 
 
 def _fraction(moves: Tensor) -> Tensor:
-    """How far a move leads beyond a whole number, float64: float32 would lose bits of a small negative move."""
+    """How far moves lead beyond whole numbers, float64: float32 loses bits of a small negative move."""
     moves = moves.to(torch.float64)
     return moves - moves.floor()
 
