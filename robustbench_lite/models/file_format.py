@@ -14,13 +14,13 @@ AGAIN = "download it again and compare the checksum"
 TO_ONNX = "export the model to ONNX"
 # Files in a folder that show what the folder is.
 FOLDERS: tuple[tuple[str, str], ...] = (
-    ("saved_model.pb", f"a TensorFlow SavedModel; {TO_ONNX} (tf2onnx --saved-model), and name that file"),
-    ("_CHECKPOINT_METADATA", f"a checkpoint of JAX (Orbax); {TO_ONNX} (jax2tf, then tf2onnx)"),
+    ("saved_model.pb", f"a TensorFlow SavedModel; {TO_ONNX} with tf2onnx, and name that file"),
+    ("_CHECKPOINT_METADATA", f"a checkpoint of JAX (Orbax); {TO_ONNX} by way of jax2tf and tf2onnx"),
 )
 # First bytes of files that people pass for a checkpoint, and what to say of them.
 STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs.github.com/spec/", "a git-LFS pointer, not the file itself; run git lfs pull"),
-    (b"\x89HDF", f"an HDF5 file (Keras); {TO_ONNX} (tf2onnx --keras), and name that file"),
+    (b"\x89HDF", f"an HDF5 file (Keras); {TO_ONNX} with tf2onnx, and name that file"),
     (b"\x1f\x8b", "a gzip archive; unpack it first"),
     (b"BZh", "a bzip2 archive; unpack it first"),
     (b"\xfd7zXZ", "an xz archive; unpack it first"),
@@ -58,9 +58,9 @@ def file_format(path: Path) -> str:
         if head.startswith(magic):
             raise CheckpointError(f"{path} is {text}")
     if head[4:8] == b"TFL3":
-        raise CheckpointError(f"{path} is a TFLite model; {TO_ONNX} (tf2onnx --tflite), and name that file")
+        raise CheckpointError(f"{path} is a TFLite model; {TO_ONNX} with tf2onnx, and name that file")
     if 0x81 <= head[0] <= 0x8F and 0xA1 <= head[1] <= 0xBF:
-        raise CheckpointError(f"{path} is a msgpack file (JAX, Flax); {TO_ONNX} (jax2tf, then tf2onnx)")
+        raise CheckpointError(f"{path} is a msgpack file (JAX, Flax); {TO_ONNX} by way of jax2tf and tf2onnx")
     if head[257:262] == b"ustar":
         raise CheckpointError(f"{path} is a tar archive; unpack it and name the checkpoint inside")
     if head.startswith(b"PK\x03\x04"):
@@ -112,7 +112,7 @@ def _zip_format(path: Path) -> str:
     if "data.pkl" in inner:
         return "torch"
     if "model.weights.h5" in names:
-        raise CheckpointError(f"{path} is a Keras model; {TO_ONNX} (tf2onnx --keras), and name that file")
+        raise CheckpointError(f"{path} is a Keras model; {TO_ONNX} with tf2onnx, and name that file")
     if any(name.endswith(".npy") for name in names):
         raise CheckpointError(f"{path} is an archive of NumPy arrays; convert the weights to a state dict")
     raise CheckpointError(f"{path} is a zip archive without a model in it; it holds {', '.join(names[:5])}")
