@@ -130,6 +130,8 @@ def _open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress
         return _custom(name, settings)
     if name not in SUITES:
         raise UnknownName("suite", name, [*SUITES, *CUSTOM_SUITES])
+    if settings.labels is not None:
+        raise InvalidInput(f"`labels=FILE` is for your own images, and {name} has labels of its own")
     spec = SUITES[name]
     if spec.kind == "clean":
         return _clean_alone(spec, settings, progress)

@@ -69,6 +69,8 @@ def find_files(folder: Path, classes: ClassList | None, table: Path | None) -> L
     """
     if table is not None:
         return _tabled(folder, labelled_files(folder, table), classes, f"labels of {table.name}")
+    if folder.name == PICTURES and (folder.parent / ANNOTATIONS).is_file():
+        folder = folder.parent
     if (folder / ANNOTATIONS).is_file() and (folder / PICTURES).is_dir():
         return _tabled(folder, annotated_images(folder), classes, ANNOTATIONS)
     tree = walk_classes(folder)

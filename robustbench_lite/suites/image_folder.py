@@ -50,6 +50,7 @@ class ImageTree:
         added: suffix -> number of images that ImageFolder does not read.
         hidden: number of hidden files and folders with images that ImageFolder would read.
         loops: linked folders that lead back to a folder above them.
+        beside: number of images beside the class folders, which have no class.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class ImageTree:
     added: Counter[str] = field(default_factory=Counter)
     hidden: int = 0
     loops: list[str] = field(default_factory=list)
+    beside: int = 0
 
     @property
     def empty(self) -> list[str]:
@@ -82,6 +84,8 @@ class ImageTree:
             lines.append(
                 f"{self.hidden} hidden files and folders are left out, which torchvision's ImageFolder reads"
             )
+        if self.beside:
+            lines.append(f"{self.beside} images beside the class folders have no class and are left out")
         if self.loops:
             lines.append(f"the linked folder {self.loops[0]} leads back to a folder above it: it is left out")
         if self.empty:
@@ -108,14 +112,22 @@ def walk_classes(root: Path) -> ImageTree:
     tree = ImageTree(root)
     try:
         with os.scandir(root) as listed:
-            folders = sorted(entry.name for entry in listed if entry.is_dir())
+            found = [(entry.name, entry.is_dir()) for entry in listed]
     except OSError as error:
         raise DataError(f"{root} can't be read: {error.strerror}") from error
+    folders = sorted(name for name, is_folder in found if is_folder)
+    files = (name for name, is_folder in found if not is_folder and not is_hidden(name))
+    tree.beside = sum(_suffix(name) in IMAGE_FOLDER_SUFFIXES for name in files)
     tree.classes = [name for name in folders if not is_hidden(name)]
     tree.hidden += sum(_has_images(root / name) for name in folders if is_hidden(name))
     _refuse_parts(root, tree.classes)
     for name in tree.classes:
         tree.files += class_files(root, name, tree)
+    if not tree.files and tree.beside:
+        raise DataError(
+            f"{root} has {tree.beside} images and no class folders: move each into the folder of its class "
+            "(CLASS/NAME.jpg), or give a table with a file name and a label in each line, `labels=FILE`"
+        )
     if not tree.files:
         raise DataError(
             f"{root} has no images in class folders (CLASS/NAME.jpg, .png, ...); {what_lies_in(root)}"

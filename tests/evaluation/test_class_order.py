@@ -469,3 +469,17 @@ def test_a_given_class_list_wins_over_stored_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="class names stored with the model differ"):
         evaluated(model, root)
     assert clean_error(model, root, classes=["a", "b", "c"]) == 0
+
+
+def test_a_table_of_labels_is_for_own_images(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"`labels=FILE` is for your own images, and imagenet has labels"):
+        rb.evaluate(Bright(3), "imagenet", data=tmp_path, labels=tmp_path / "labels.csv", **QUICK)
+
+
+def test_a_flat_folder_with_a_table_of_labels_is_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for number in range(12):
+        Image.new("RGB", (16, 16), (83 * (number % 3) + 20,) * 3).save(tmp_path / "flat" / f"{number}.png")
+    lines = [f"{number}.png,{'abc'[number % 3]}" for number in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]))
+    assert clean_error(Bright(3), tmp_path / "flat", labels=tmp_path / "labels.csv") == 0

@@ -128,6 +128,16 @@ def test_a_folder_around_the_class_folders_is_named(tmp_path: Path) -> None:
     assert load_custom(tmp_path / "pets").class_names == ("cat", "dog")
 
 
+def test_images_beside_the_class_folders_are_counted_and_alone_need_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    with pytest.raises(DataError, match=r"has 1 images and no class folders: .* `labels=FILE`"):
+        load_custom(tmp_path)
+    picture(tmp_path / "cat/1.png")
+    assert load_custom(tmp_path).notes == (
+        "1 images beside the class folders have no class and are left out",
+    )
+
+
 def test_archives_and_missing_places_are_named_with_the_next_step(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
         archive.writestr("cat/1.txt", "x")
@@ -307,6 +317,7 @@ def test_tiny_imagenets_own_layout_is_read_as_own_images(tiny: Path) -> None:
     suite = load_custom(tiny / "val")
     assert suite.class_names == ("n01443537", "n02124075")
     assert suite.open(CLEAN).labels.tolist() == [1, 1, 0, 0]
+    assert load_custom(tiny / "val/images").open(CLEAN).labels.tolist() == [1, 1, 0, 0]
     assert load_custom(tiny / "val", classes=tiny / "wnids.txt").open(CLEAN).labels.tolist() == [0, 0, 1, 1]
     assert load_custom(tiny / "train").open(CLEAN).labels.tolist() == [0, 0, 1, 1]
     with pytest.raises(DataError, match=r"are train, val, .*: give .*/val"):
