@@ -24,6 +24,7 @@ from robustbench_lite.models.checkpoint import (
 )
 from robustbench_lite.models.classifier import Classifier, Function, describe
 from robustbench_lite.models.file_format import file_format
+from robustbench_lite.models.hugging_face import is_transformers_folder, load_pretrained, weights_in
 from robustbench_lite.models.identify import (
     Match,
     filled_network,
@@ -46,7 +47,7 @@ from robustbench_lite.models.stored_accuracy import stored_accuracy
 from robustbench_lite.models.stored_facts import stored_class_names, timm_input_size, torchvision_facts
 from robustbench_lite.models.user_code import Reference, build_network, code_sha256, parse_reference
 
-LIBRARIES = ("torchvision:", "timm:")
+LIBRARIES = ("torchvision:", "timm:", "hf:")
 
 
 _SAYS_NOTHING = frozenset(("best", "checkpoint", "ckpt", "final", "last", "model", "model_best", "weights"))
@@ -102,7 +103,8 @@ def load_model(
 
     Args:
         source: a file (PyTorch, safetensors, TorchScript, torch.export, ONNX), "torchvision:NAME[@RELEASE]"
-            or "timm:NAME" for their pretrained weights, or your own code: "FILE.py:BUILDER" or
+            or "timm:NAME" for their pretrained weights, "hf:NAME" or a folder for an image classifier of
+            transformers, or your own code: "FILE.py:BUILDER" or
             "package.module:BUILDER", a builder of a network that loads its own weights or a function from
             images (N, 3, H, W) in [0, 1] to logits. Naming a Python file runs it.
         arch: architecture of a state dict; by default it is recognised by its tensors. Your own network is
@@ -142,8 +144,8 @@ def load_model(
     elif not path.exists():
         raise _no_file(text)
     else:
-        found = _from_file(path, request)
-        sha256, usual_name = sha256_of(path), shown_name(path)
+        found, weights = _from_folder(path, request) if path.is_dir() else (_from_file(path, request), path)
+        sha256, usual_name = sha256_of(weights), shown_name(path)
     code = reference or (parse_reference(arch) if arch is not None else None)
     if num_classes is not None and found.num_classes not in (None, num_classes):
         raise CheckpointError(f"{text} has {found.num_classes} outputs, expected {num_classes}")
@@ -194,6 +196,8 @@ def _from_code(reference: Reference, request: _Request) -> _Found:
 
 def _pretrained(name: str) -> _Found:
     library, _, model = name.partition(":")
+    if library == "hf":
+        return _from_hugging_face(model, name)
     if library == "timm":
         network, default = external.pretrained_timm(model)
         classes = getattr(network, "num_classes", None)
@@ -205,6 +209,29 @@ def _pretrained(name: str) -> _Found:
     architecture = f"torchvision:{model.partition('@')[0]}"
     names, side = torchvision_facts(external.torchvision_weights(model))
     return _Found(network, architecture, classes, "torchvision weights", default, True, notes, names, side)
+
+
+def _from_hugging_face(source: str, architecture: str) -> _Found:
+    """An image classifier of transformers, with what its files state."""
+    loaded = load_pretrained(source)
+    names, side = loaded.class_names, loaded.input_size
+    classes = getattr(getattr(loaded.network, "config", None), "num_labels", None)
+    kind, notes = "transformers", loaded.notes
+    return _Found(
+        loaded.network, architecture, classes, kind, loaded.normalization, loaded.stated, notes, names, side
+    )
+
+
+def _from_folder(path: Path, request: _Request) -> tuple[_Found, Path]:
+    """The model in a folder of transformers, or of timm on the hub, and the file of its weights."""
+    weights = weights_in(path)
+    if weights is None:
+        file_format(path)  # says what lies there
+        raise CheckpointError(f"{path} is a folder")
+    if is_transformers_folder(path):
+        loaded = _from_hugging_face(str(path), "transformers")
+        return replace(loaded, architecture=f"transformers:{type(loaded.network).__name__}"), weights
+    return _from_file(weights, request), weights
 
 
 def _from_file(path: Path, request: _Request) -> _Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,34 @@ def test_a_mistyped_file_is_named_whole_and_a_home_folder_is_expanded(
     assert load_model("~/epoch=1-val=.3.ckpt").info.num_classes == 10
     assert load_model("~/nets.py:trained", suite_classes=10).info.format == "code"
     assert titled("Mine=~/epoch=1-val=.3.ckpt") == ("Mine", "~/epoch=1-val=.3.ckpt")
+
+
+def test_the_zero_shot_builder_of_the_page_gives_cosines_of_images_and_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: torch.Tensor
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    (block,) = re.findall(r"```python zeroshot\n(.*?)```", page, re.DOTALL)
+    assert len(block.strip().splitlines()) <= 17
+    (tmp_path / "zeroshot.py").write_text(block)
+
+    class Clip(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.visual = torch.nn.Identity()
+            self.visual.image_mean, self.visual.image_std = (0.5,) * 3, (0.25,) * 3
+            self.text = torch.nn.Parameter(torch.eye(10)[:, :3] + 0.1)
+
+        def encode_text(self, prompts: list[str]) -> torch.Tensor:
+            return self.text * len(prompts)
+
+        def encode_image(self, batch: torch.Tensor) -> torch.Tensor:
+            return batch.mean(dim=(2, 3))
+
+    fake = types.SimpleNamespace(
+        create_model=lambda name, pretrained: Clip(), get_tokenizer=lambda name: lambda prompts: prompts
+    )
+    monkeypatch.setitem(sys.modules, "open_clip", fake)
+    model = load_model(f"{tmp_path}/zeroshot.py:clip", suite_classes=10)
+    features = ((images - 0.5) / 0.25).mean(dim=(2, 3))
+    cosines = torch.nn.functional.cosine_similarity(features[:, None], Clip().text.detach()[None], dim=2)
+    torch.testing.assert_close(model(images), 100 * cosines, rtol=1e-4, atol=1e-3)
