@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from robustbench_lite.models import assert_eval, load_model
+from robustbench_lite.models import assert_eval, load_model, optimise_for_inference
 
 FILES = {"resnet-20": "resnet20-12fca82f.th", "resnet-32": "resnet32-d509ac18.th"}
 
@@ -72,3 +73,31 @@ def test_the_wrong_normalisation_shows_in_the_error(
     with torch.inference_mode():
         assert int((model(images).argmax(dim=1) == labels).sum()) < 15
     assert model.info.normalization_reason == "asked for"
+
+
+@pytest.fixture(scope="module")
+def cifar_test_set(shared: Path) -> tuple[Tensor, Tensor]:
+    """The 10,000 test images of CIFAR-10, uint8 (10000, 3, 32, 32), and their labels."""
+    folder = shared / "data" / "cifar"
+    sheet = np.asarray(Image.open(folder / "cifar10_test_0.webp").convert("RGB"))
+    images = sheet.reshape(100, 32, 100, 32, 3).transpose(0, 2, 4, 1, 3).reshape(10_000, 3, 32, 32)
+    return torch.from_numpy(images.copy()), torch.from_numpy(np.load(folder / "cifar10_test_labels.npy"))
+
+
+# Yerlan Idelbayev's published test errors, in percent.
+PUBLISHED = {"resnet-20": 8.27, "resnet-32": 7.37}
+
+
+@pytest.mark.parametrize("architecture", PUBLISHED)
+def test_the_public_cifar_resnets_give_their_published_errors(
+    architecture: str, shared: Path, cifar_test_set: tuple[Tensor, Tensor]
+) -> None:
+    images, labels = cifar_test_set
+    model = load_model(shared / "checkpoints" / FILES[architecture])
+    sample = images[:64]
+    faster, _ = optimise_for_inference(model, sample)
+    with torch.inference_mode():
+        predicted = torch.cat([faster(part).argmax(dim=1) for part in images.split(250)])
+    wrong = int((predicted != labels).sum())
+    # Equal to the image, but for one that rounding may turn.
+    assert abs(wrong - 100 * PUBLISHED[architecture]) <= 1
