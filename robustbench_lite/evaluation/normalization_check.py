@@ -139,7 +139,8 @@ class _Trials:
             for name, right in self.changed.items()
             if not _beyond_doubt(self.changed[best], right) and _beyond_doubt(right, self.now)
         ]
-        equal.sort(key=lambda name: (not plain(name).startswith(dataset), -int(self.changed[name].sum())))
+        usual = {name for name in equal if re.fullmatch(rf"{re.escape(dataset)}(-.*)?", plain(name))}
+        equal.sort(key=lambda name: (name not in usual, -int(self.changed[name].sum())))
         first, *others = equal
         before, after = (100 * (1 - float(right.mean())) for right in (self.now, self.changed[first]))
         errors = (f"{plain(name)} {100 * (1 - float(self.changed[name].mean())):.1f} %" for name in others)

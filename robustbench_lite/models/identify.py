@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -17,6 +17,7 @@ from robustbench_lite.models.meta_init import without_weights
 from robustbench_lite.models.registry import FAMILIES, architecture_names, build, own_family
 from robustbench_lite.models.statedict import State, Variant, fill_counters, rename, variants
 from robustbench_lite.models.structure import COUNTER, Layer, Layers, align, layers_of
+from robustbench_lite.models.timm_index import timm_candidates
 from robustbench_lite.models.user_code import Reference, build_network, parse_reference, takes_num_classes
 
 Shapes = dict[str, tuple[int, ...]]
@@ -60,7 +61,8 @@ class Difference:
 class Match:
     """An architecture whose weights a file holds, and those weights under the architecture's names.
 
-    `by_structure` says that the file has other names and the layers alone decided.
+    `by_structure` says that the file has other names and the layers alone decided; `alike` are further models
+    of timm with equal tensors.
     """
 
     architecture: str
@@ -69,6 +71,7 @@ class Match:
     state: State
     variant: Variant
     by_structure: bool = False
+    alike: tuple[str, ...] = ()
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
@@ -91,6 +94,18 @@ def identify(state: State, source: str) -> Match | None:
             return matches[0]
         if matches:
             raise _ambiguous([match.architecture for match in matches], source)
+    return None
+
+
+def identify_in_timm(state: State) -> Match | None:
+    """Find the timm model, where timm is installed, whose weights a state dict holds, all and no more."""
+    for variant in variants(state):
+        names = timm_candidates(shapes_of(variant.state))
+        matches = [
+            match for name in names if isinstance(match := _compare_timm(f"timm:{name}", variant), Match)
+        ]
+        if matches:
+            return replace(matches[0], alike=tuple(match.architecture for match in matches[1:]))
     return None
 
 

@@ -31,6 +31,7 @@ from robustbench_lite.models.identify import (
     fit,
     identify,
     identify_by_structure,
+    identify_in_timm,
     unknown_architecture,
 )
 from robustbench_lite.models.normalize import (
@@ -316,6 +317,8 @@ def _match(content: object, state: dict[str, torch.Tensor], path: Path, request:
     if match is None:
         match = identify_by_structure(state, str(path))
     if match is None:
+        match = identify_in_timm(state)
+    if match is None:
         raise CheckpointError(unknown_architecture(state, str(path)))
     return match
 
@@ -325,6 +328,12 @@ def _notes_on(match: Match, state: dict[str, torch.Tensor]) -> tuple[str, ...]:
     if match.variant.rest:
         left = ", ".join(match.variant.rest[:3])
         notes += (f"{len(match.variant.rest)} tensors beside the network are left aside: {left}",)
+    if match.alike:
+        notes += (
+            f"equal tensors also fit {len(match.alike)} models of timm ({', '.join(match.alike[:3])}"
+            f"{', ...' if len(match.alike) > 3 else ''}), which may compute something else: name yours with "
+            f"`arch='{match.alike[0]}'`",
+        )
     split = [key for key in state if AUXILIARY_NORM.search(key)]
     if split:
         notes += (
