@@ -13,14 +13,14 @@ from robustbench_lite.evaluation.given_model import AnyModel, open_models
 from robustbench_lite.evaluation.progress import EvaluationProgress, SilentEvaluation
 from robustbench_lite.evaluation.run import EvaluationRun
 from robustbench_lite.evaluation.settings import EvaluationSettings, ModelSettings, SuiteSettings
-from robustbench_lite.evaluation.sources import open_suite
+from robustbench_lite.evaluation.sources import CUSTOM_SUITES, open_suite
 from robustbench_lite.evaluation.subset import sample_cells
 from robustbench_lite.keywords import pick
-from robustbench_lite.reference.names import PERTURBATION_LISTS, TEST_PERTURBATIONS
+from robustbench_lite.reference.names import PERTURBATION_LISTS
 from robustbench_lite.results import Results
 from robustbench_lite.runtime import Amp, check_amp, fixed_precision, processes, resolve_device
 from robustbench_lite.suite_spec import Baseline
-from robustbench_lite.suites import CLEAN, Suite
+from robustbench_lite.suites import CLEAN, SUITES, Suite
 from robustbench_lite.suites.memory import in_memory
 
 
@@ -169,13 +169,19 @@ def _opened(
     suite: str | Suite, wanted: SuiteSettings, settings: EvaluationSettings, progress: EvaluationProgress
 ) -> Suite:
     """The suite that is given, or the one of that name."""
-    usual = PERTURBATION_LISTS[settings.perturbation_list]
     if isinstance(suite, Suite):
         _refuse(wanted, SuiteSettings(seed=settings.seed))
         return suite
-    if suite.endswith("-p") and wanted.corruptions is None and usual != TEST_PERTURBATIONS:
-        wanted = replace(wanted, corruptions=usual)
+    if wanted.corruptions is None and settings.perturbation_list != EvaluationSettings.perturbation_list:
+        wanted = replace(wanted, corruptions=_test_list(suite, settings.perturbation_list))
     return open_suite(suite, wanted, progress)
+
+
+def _test_list(suite: str, name: str) -> tuple[str, ...] | None:
+    """The perturbations of a list, for a suite that has several lists; None for every other suite."""
+    if suite in CUSTOM_SUITES:
+        return PERTURBATION_LISTS[name] if CUSTOM_SUITES[suite] == "perturbation" else None
+    return SUITES[suite].test_lists.get(name) if suite in SUITES else None
 
 
 def _refuse(wanted: SuiteSettings, usual: SuiteSettings) -> None:

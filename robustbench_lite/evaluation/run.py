@@ -38,7 +38,7 @@ from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
 from robustbench_lite.scores import own_presentations
 from robustbench_lite.suite_spec import SuiteSpec
-from robustbench_lite.suites import CLEAN, SUITES, Cell, Reader, Suite
+from robustbench_lite.suites import CLEAN, Cell, Reader, Suite
 
 _SAMPLE: Final = 64
 _GUARD_IMAGES: Final = 512
@@ -327,7 +327,7 @@ class EvaluationRun:
                 f"the files of {spec.title} have {len(clean)} rows, one for each image of the clean set, so "
                 f"each holds one severity and not {len(spec.severities)}"
             )
-        if spec.dataset.startswith("cifar") and len(clean) == len(corrupted) == SUITES[spec.name].images:
+        if spec.dataset.startswith("cifar") and len(clean) == len(corrupted) == spec.images:
             differ = int((clean != corrupted).sum())
             raise DataError(
                 f"{differ} of {len(clean)} labels of {cell} are not those of the clean test set, whose order "

@@ -157,7 +157,15 @@ def _open_suite(name: str, settings: SuiteSettings, progress: EvaluationProgress
 
 
 def _custom(name: str, settings: SuiteSettings) -> Suite:
-    """A user's own images, or the -C or -P suite made from them."""
+    """A user's own images, or the -C or -P suite made from them.
+
+    Raises:
+        InvalidInput: two places are given.
+    """
+    if settings.data is not None and settings.clean_data is not None:
+        raise InvalidInput(
+            f"{name} is made from one set of images: give `clean_data`, and not `data` as well"
+        )
     clean = load_custom(
         _given(settings.clean_data, settings.data, "clean_data"),
         classes=settings.classes,
@@ -251,8 +259,11 @@ def _announced(progress: EvaluationProgress) -> Callable[[Path, int, int], None]
 
 def _given(place: Any, otherwise: Any, keyword: str) -> Any:
     """The place of the images: the first one that is given."""
-    if in_memory(place):
-        return place
+    images = place if place is not None else otherwise
+    if in_memory(images):
+        if keyword == "data":
+            raise InvalidInput("`data` is a folder of official files; give images in memory as `clean_data`")
+        return images
     if not place and not otherwise:
         variable = f", or set {DATA_VARIABLE}" if keyword == "data" else ""
         raise DataError(f"the place of the images is not known: give `{keyword}=DIR`{variable}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 import robustbench_lite as rb
 from robustbench_lite.models.checkpoint import save_checkpoint
+from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.training.initialise import fresh_network
 
 QUICK: dict[str, Any] = {"device": "cpu", "batch_size": 16, "bootstrap": 100}
@@ -133,3 +135,44 @@ def test_other_images_in_memory_do_not_continue_a_run(
     other[3, 5, 5, 1] ^= 1
     with pytest.raises(rb.errors.DataError, match="of other files than now"):
         rb.evaluate(model, "custom-c", clean_data=(other, labels), **settings)
+
+
+def test_images_in_memory_are_the_data_of_a_user_and_never_official_files(
+    cifar_data: Path, model: nn.Module
+) -> None:
+    archive = np.load(cifar_data / "cifar10.npz")
+    pair = (archive["images"], archive["labels"])
+    settings = {"corruptions": ["contrast"], "severities": [2], **QUICK}
+    clean_data = rb.evaluate(model, "custom-c", clean_data=pair, **settings)
+    assert rb.evaluate(model, "custom-c", data=pair, **settings).cells == clean_data.cells
+    with pytest.raises(rb.errors.InvalidInput, match=r"`data` is a folder of .* `clean_data`"):
+        rb.evaluate(model, "cifar10-c", data=pair, **settings)
+    with pytest.raises(rb.errors.InvalidInput, match=r"made from one set of images: .* not `data` as well"):
+        rb.evaluate(model, "custom-c", data=cifar_data, clean_data=pair, **settings)
+
+
+@pytest.mark.usefixtures("tables_as_before")
+@pytest.mark.parametrize("name", ["blobs-p", "blobs"])
+def test_the_kind_of_a_suite_is_in_its_record_and_not_in_its_name(
+    cifar_data: Path, model: nn.Module, name: str
+) -> None:
+    """The list of perturbations is chosen for -P suites alone, whatever their names."""
+    rb.register(name, replace(SUITES["cifar10-c"], name=name, test=("fog", "snow"), validation=()))
+    settings = {"perturbation_list": "spatter", **QUICK}
+    results = rb.evaluate(model, name, data=cifar_data, severities=[1], **settings)
+    assert {cell.name for cell in results.cells} == {"clean", "fog", "snow"}
+    rb.register("waves", replace(SUITES["cifar10-p"], name="waves"))
+    places = {"clean_data": cifar_data / "cifar10.npz", "force": True}
+    waves = rb.evaluate(model, "waves", **places, **settings)
+    assert "spatter" in {cell.name for cell in waves.cells}
+
+
+def test_a_suite_of_no_table_may_have_other_labels_than_its_clean_set(
+    cifar_data: Path, model: nn.Module, tmp_path: Path
+) -> None:
+    archive = np.load(cifar_data / "cifar10.npz")
+    pair = (archive["images"], np.roll(archive["labels"], 1))
+    suite = rb.load_suite("cifar10-c", cifar_data, clean_data=pair, corruptions=["fog"])
+    suite = suite.with_spec(replace(suite.spec, name="of-no-table"))
+    with pytest.warns(rb.errors.RobustBenchWarning, match="their labels differ"):
+        rb.evaluate(model, suite, force=True, **QUICK)
