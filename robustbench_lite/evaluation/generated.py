@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -70,8 +70,25 @@ def generated_suite(
     """
     spec = with_own(spec, corruptions)
     cells = select_cells(spec, corruptions, severities)
+    _check_kernels(spec, {cell.name for cell in cells})
     source = _Source(clean, recipe, device, videos=spec.kind == "perturbation")
     return Suite(spec, clean.root, clean.protocol, cells, (), source, clean)
+
+
+def _check_kernels(spec: SuiteSpec, names: Iterable[str]) -> None:
+    """Check that each corruption or perturbation can be made.
+
+    Raises:
+        InvalidInput: One has no record.
+    """
+    records = PERTURBATIONS if spec.kind == "perturbation" else CORRUPTIONS
+    lacking = sorted(name for name in names if name not in records)
+    if lacking:
+        files = "" if spec.own else ", or evaluate the files of the suite with `data=DIR`"
+        raise InvalidInput(
+            f"the suite {spec.name!r} lists {', '.join(lacking)}, which no record makes from clean images; "
+            f"load the plugin that registers it{files}"
+        )
 
 
 class _Source:

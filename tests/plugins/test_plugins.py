@@ -36,7 +36,7 @@ from robustbench_lite.plugins import (
     register,
 )
 from robustbench_lite.plugins.loading import _LOADED
-from robustbench_lite.suites import SUITES
+from robustbench_lite.suites import SUITES, custom_spec
 
 pytestmark = pytest.mark.usefixtures("tables_as_before")
 
@@ -453,3 +453,11 @@ def test_a_changed_kernel_of_a_script_is_refused_in_the_same_run_folder(folder: 
 def test_the_package_offers_registration_at_its_top() -> None:
     assert rb.register is register
     assert rb.load_plugin is load_plugin
+
+
+def test_a_suite_of_a_corruption_that_no_record_makes_names_it() -> None:
+    spec = custom_spec("corruption", classes=10, image_size=32, images=6)
+    register("mine-c", replace(spec, name="mine-c", test=("fog", "not_loaded"), validation=()))
+    images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    with pytest.raises(InvalidInput, match=r"'mine-c' lists not_loaded, .* load the plugin that"):
+        rb.load_suite("mine-c", clean_data=(images, np.arange(6)))
