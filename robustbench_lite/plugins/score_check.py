@@ -50,6 +50,11 @@ def check_score(name: str, score: Score) -> None:
         value = _called(f"the score {name!r}", function, lambda: score.of_cell(columns), columns)
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise InvalidInput(f"expected the score {name!r} to be a finite number, got {value!r}")
+    if score.value is not None and score.headline is not None and score.influence is None:
+        raise InvalidInput(
+            f"the headline {score.headline!r} of the score {name!r} has an interval, which follows from "
+            "influence=FUNCTION: give it, or give no headline"
+        )
 
 
 def _one_per_image(what: str, function: Callable[[Columns], Any], columns: Columns) -> None:

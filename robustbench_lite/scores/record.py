@@ -66,7 +66,7 @@ class Score:
     """One score of a cell; lower is better.
 
     A score is the mean of `per_image`, or the number that `value` gives, or what `parts` estimate. A score of
-    `value` needs `influence` to have an interval.
+    `value` that has a headline needs `influence`, from which its interval follows.
 
     Attributes:
         name: Its key in `results.json` and its column in `cells.csv`.

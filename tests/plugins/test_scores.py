@@ -131,3 +131,13 @@ def test_scores_of_videos_and_scores_with_their_own_influence_are_accepted() -> 
         ),
     )
     assert {"flip_share", "worst"} <= set(SCORES)
+
+
+def test_a_headline_of_a_value_needs_influence_before_any_run() -> None:
+    def spread(columns: Any) -> float:
+        return float(columns["confidence"].std())
+
+    score = Score("spread", Presentation("Spread"), value=spread, headline="mean_spread")
+    with pytest.raises(InvalidInput, match=r"'mean_spread' of the score 'spread' has .* influence"):
+        register("spread", score)
+    register("spread", replace(score, headline=None))
