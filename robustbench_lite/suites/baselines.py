@@ -52,7 +52,15 @@ def _of_run(spec: SuiteSpec, path: Path) -> Baseline:
     }
     fitting = {name: numbers for name, numbers in values.items() if name in spec.names}
     source = str(path if path.name != RESULTS_FILE else path.parent)
-    return Baseline(results.model, fitting, results.summary.get("clean_error"), source)
+    baseline = Baseline(results.model, fitting, results.summary.get("clean_error"), source)
+    if spec.kind == "perturbation" or baseline.clean_error is None:
+        return baseline
+    means = {name: baseline.mean(name) or 0.0 for name in spec.test if name in fitting}
+    easy = [name for name, mean in means.items() if mean <= baseline.clean_error]
+    if not easy:
+        return baseline
+    reason = f"because it errs no more on {', '.join(easy)} than on clean images"
+    return replace(baseline, clean_error=None, source=f"{source}; without its clean error, {reason}")
 
 
 def _of_csv(spec: SuiteSpec, path: Path) -> Baseline:

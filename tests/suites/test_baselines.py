@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,15 @@ def test_what_is_no_baseline_for_this_suite_is_refused(run: Path, tmp_path: Path
     Results(SPEC, "official", results.cells[:9], provenance=results.provenance, complete=False).save(run)
     with pytest.raises(InvalidInput, match="is not a finished run over all images"):
         with_baseline(SPEC, run)
+
+
+def test_a_run_that_errs_no_more_on_a_corruption_than_on_clean_images_divides_without_its_clean_error(
+    run: Path,
+) -> None:
+    results = Results.load(run)
+    cells = [replace(cell, scores={"error": 0.04}) if cell.name == "fog" else cell for cell in results.cells]
+    replace(results, cells=tuple(cells)).save(run)
+    baseline = with_baseline(SPEC, run).baseline
+    assert baseline is not None
+    assert baseline.clean_error is None
+    assert "without its clean error, because it errs no more on fog than on clean images" in baseline.source
