@@ -51,19 +51,22 @@ def read_run(run: str | Path | Results, *, means: bool = True) -> RunScores:
         DataError: a folder that holds no run, or not all of its predictions.
     """
     results = run if isinstance(run, Results) else Results.load(run)
-    scores = _scores(results, _folder(results))
+    scores = _scores(results, run_folder(results))
     whole = headlines(scores, means=means and not results.missing)[0]
     shown = {name: one for name, one in whole.items() if not name.endswith("_released")}
     return RunScores(results, _by_name(scores), shown, _populations(results, scores))
 
 
-def _folder(run: Results) -> Path:
-    """The run folder, which has the predictions."""
+def run_folder(run: Results) -> Path:
+    """The run folder, which has the predictions.
+
+    Raises:
+        InvalidInput: results that no folder keeps.
+    """
     if run.folder is None:
         raise InvalidInput(
-            f"the results of {run.model} are in no run folder, and comparing needs the predictions that "
-            "are kept "
-            "there; evaluate with `out=DIR`"
+            f"the results of {run.model} are in no run folder, which would keep the predictions; "
+            "evaluate with `out=DIR`"
         )
     return Path(run.folder)
 

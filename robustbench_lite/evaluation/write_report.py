@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from robustbench_lite.errors import InvalidInput
 from robustbench_lite.evaluation.example_images import Places
 from robustbench_lite.evaluation.report_content import gather
+from robustbench_lite.evaluation.run_scores import run_folder
 from robustbench_lite.report.write_report import write_content
+from robustbench_lite.results import Results
 from robustbench_lite.suites.custom import class_names
 
 MOST_IMAGES: Final = 20
 
+_Run: TypeAlias = str | Path | Results
+
 
 def write_report(
-    runs: Sequence[str | Path] | str | Path,
+    runs: Iterable[_Run] | _Run,
     out: str | Path = "report",
     *,
     title: str = "Robustness report",
@@ -31,7 +35,8 @@ def write_report(
     """Write report.html, its figures as PNG and PDF, and its tables as CSV, Markdown and LaTeX.
 
     Args:
-        runs: run folders of evaluations, on one suite or several, and of Fourier sweeps.
+        runs: run folders of evaluations, on one suite or several, and of Fourier sweeps; or results, as
+            `evaluate` returns them.
         out: folder of the report, made where it is not there; files of the last report in it are replaced.
         title: heading of the page.
         reference: whether the tables show the rows of the paper beside the results.
@@ -47,10 +52,11 @@ def write_report(
 
     Raises:
         DataError: a folder holds no run, or is damaged, or the report can't be written.
-        InvalidInput: no run, or a number of images out of its range.
+        InvalidInput: no run, results that no folder keeps, or a number of images out of its range.
     """
     if not 0 <= images <= MOST_IMAGES:
         raise InvalidInput(f"`images={images}` must lie between 0 and {MOST_IMAGES}")
-    folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    given = [runs] if isinstance(runs, str | Path | Results) else list(runs)
+    folders = [run_folder(run) if isinstance(run, Results) else run for run in given]
     places = Places(data, clean_data, frost, class_names(classes), images, seed)
     return write_content(gather(folders, places), out, title=title, published=reference)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+import robustbench_lite as rb
 from robustbench_lite.cli import COMMANDS, main
 from robustbench_lite.reference.suites import SUITES
 from robustbench_lite.results import Results
@@ -105,3 +106,9 @@ def test_pages_keep_to_their_width() -> None:
         if len(line) > 110 and not line.startswith("|")
     }
     assert wide == set()
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_pages_use_public_names_alone(page: Path) -> None:
+    used = set(re.findall(r"\brb\.([A-Za-z_]\w*)", page.read_text()))
+    assert used <= set(rb.__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,11 @@ def test_what_makes_no_report_is_refused(run: Path, tmp_path: Path) -> None:
         rb.write_report([], tmp_path / "report")
     with pytest.raises(rb.errors.DataError, match="no results at"):
         rb.write_report(tmp_path / "nowhere", tmp_path / "report")
+
+
+def test_the_results_of_a_run_stand_for_its_folder(run: Path, cifar_data: Path, tmp_path: Path) -> None:
+    results = rb.Results.load(run)
+    page = rb.write_report(results, tmp_path / "one", images=0)
+    assert page.read_text() == rb.write_report([run], tmp_path / "other", images=0).read_text()
+    with pytest.raises(rb.errors.InvalidInput, match=r"in no run folder, .* evaluate with `out=DIR`"):
+        rb.write_report([replace(results, folder=None)], tmp_path / "none")
