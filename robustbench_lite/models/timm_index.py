@@ -7,7 +7,9 @@ import re
 import warnings
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
+from robustbench_lite.errors import require
 from robustbench_lite.models.meta_init import without_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -47,20 +49,23 @@ def timm_candidates(shapes: Shapes) -> list[str]:
     return sorted(names, key=lambda name: (len(name), name))
 
 
+def _timm() -> Any:
+    return require("timm", "timm", "the search among timm's models")
+
+
 def _masks(shapes: Shapes) -> frozenset[str]:
     return frozenset(re.sub(r"\d+", "#", key) for key in shapes)
 
 
 def _signature(shapes: Shapes) -> frozenset[tuple[str, tuple[int, ...]]]:
-    """Names and shapes with the number of rows of one-row-a-class tensors left in."""
+    """The names and shapes of the tensors, without batch norm's counters."""
     return frozenset((k, s) for k, s in shapes.items() if not k.endswith("num_batches_tracked"))
 
 
 @cache
 def _representatives() -> dict[str, frozenset[str]]:
     """For each of timm's modules, the masked tensor names of its model with the shortest name."""
-    import timm
-
+    timm = _timm()
     return {
         module: _masks(_shapes(min(names, key=len)))
         for module in timm.list_modules()
@@ -70,15 +75,13 @@ def _representatives() -> dict[str, frozenset[str]]:
 
 @cache
 def _signatures(module: str) -> dict[str, frozenset[tuple[str, tuple[int, ...]]]]:
-    import timm
-
+    timm = _timm()
     return {name: _signature(_shapes(name)) for name in timm.list_models(module=module)}
 
 
 def _shapes(name: str) -> dict[str, tuple[int, ...]]:
     """The shapes of a timm model; empty where it can't be built without weights."""
-    import timm
-
+    timm = _timm()
     try:
         with warnings.catch_warnings(), without_weights():
             warnings.simplefilter("ignore")
