@@ -145,7 +145,7 @@ class SuiteSpec:
                 raise InvalidInput(
                     f"the baseline {baseline.name!r} errs no more on {name} ({mean:g}) than on clean images "
                     f"({baseline.clean_error:g}), so no relative error can be divided by the difference; "
-                    "leave its clean error out (`clean_error=None`, or no row `clean` in a CSV file)"
+                    "leave its clean error out (in a CSV file, the row clean)"
                 )
             given = len(baseline.values[name])
             if given not in (1, len(self.severities)):

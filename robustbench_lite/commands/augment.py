@@ -19,15 +19,44 @@ SHEET_SIDE: Final = 224
     show_default=True,
     help="The paper's severity: 3 for CIFAR, 1 for ImageNet.",
 )
-@click.option("--severity", type=float, help="Strongest level, 0.1 to 10 [default: that of --paper].")
-@click.option("--width", type=click.IntRange(min=1), default=3, show_default=True, help="Chains per image.")
-@click.option("--depth", type=click.IntRange(min=1), help="Operations per chain [default: 1 to 3 at random].")
-@click.option("--alpha", type=float, default=1.0, show_default=True, help="Dirichlet and Beta concentration.")
-@click.option("--all-ops", is_flag=True, help="Include the four operations that overlap the -C suites.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed of all draws.")
-@click.option("--image-size", type=click.IntRange(min=8), help="Side to resize and crop the picture to.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the three pictures [default: beside PICTURE]."
+    "--severity",
+    type=float,
+    metavar="X",
+    help="The strongest level, 0.1 to 10. By default that of --paper.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Chains per image.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Operations per chain. By default 1 to 3 at random.",
+)
+@click.option(
+    "--alpha",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="The parameter of the Dirichlet and Beta distributions that mix the chains.",
+)
+@click.option("--all-ops", is_flag=True, help="Include the four operations that overlap the -C suites.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="The seed of all draws.")
+@click.option(
+    "--image-size",
+    type=click.IntRange(min=8),
+    metavar="N",
+    help="Resize and crop the picture to this side, in pixels.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the three pictures. By default that of PICTURE."
 )
 def augment_command(
     picture: Path,

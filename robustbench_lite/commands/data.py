@@ -32,7 +32,7 @@ def data() -> None:
     """Download, verify or list the official files of the suites."""
 
 
-@data.command("list")
+@data.command("list", short_help="List the files of the suites and what is on disk.")
 @_data_option(required=False)
 @click.argument("suites", nargs=-1)
 def list_suites(folder: Path | None, suites: tuple[str, ...]) -> None:
@@ -52,7 +52,7 @@ def list_suites(folder: Path | None, suites: tuple[str, ...]) -> None:
             click.echo(f"  unpacked: {unpacked}")
 
 
-@data.command()
+@data.command(short_help="Download the official files.")
 @_data_option(required=True)
 @click.option(
     "--mirror",
@@ -81,7 +81,7 @@ def download(folder: Path, mirror: str | None, extra: bool, suites: tuple[str, .
         click.echo(f"{path}: MD5 {file.md5}, as published")
 
 
-@data.command()
+@data.command(short_help="Compare files on disk with the published ones.")
 @_data_option(required=True)
 @click.option("--quick", is_flag=True, help="Check counts and a sample of images only, no checksums.")
 @click.argument("suites", nargs=-1, required=True)

@@ -24,10 +24,19 @@ METHODS = ("standard", "augmix")
     type=click.Path(path_type=Path),
     default=Path("runs/demo"),
     show_default=True,
-    help="Where to keep it.",
+    help="Folder of the demo's runs and report.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=6, show_default=True, help="Of each training.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    metavar="N",
+    help="Epochs of each training.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps."
+)
 def demo_command(out: Path, epochs: int, device: str) -> None:
     """Train two small networks on handwritten digits, standard and AugMix, and evaluate both.
 

@@ -32,7 +32,7 @@ def call_kernel(
         name: the corruption.
         record: its record.
         images: uint8 (N, 3, H, W).
-        parameters: of one severity.
+        parameters: the parameters of one severity.
         draws: the source of randomness.
         options: the keywords of `corrupt`; the kernel gets those that its record names.
 
@@ -61,7 +61,7 @@ def call_generator(
         record: its record.
         images: uint8 (N, 3, H, W).
         window: the part of the images that a frame shows.
-        parameters: of one difficulty.
+        parameters: the parameters of one difficulty.
         draws: the source of randomness.
         options: the keywords of `perturb`; the generator gets those that its record names.
 

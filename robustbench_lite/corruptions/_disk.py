@@ -40,7 +40,7 @@ def correlate_disk(planes: Tensor, radius: float, alias_sigma: float) -> Tensor:
 
     Args:
         planes: contiguous uint8 (N, C, H, W), larger than the kernel's reach.
-        radius: of the disk, in pixels.
+        radius: the radius of the disk, in pixels.
         alias_sigma: the Gaussian that smooths the disk's rim.
 
     Returns:

@@ -36,7 +36,7 @@ def motion_blur(values: Tensor, radius: int, sigma: float, angles: Tensor) -> Te
 
     Args:
         values: uint8 tensor (N, C, H, W).
-        radius: of the kernel in pixels.
+        radius: the radius of the kernel in pixels.
         sigma: standard deviation along the line.
         angles: float64 tensor (N,) in degrees.
 

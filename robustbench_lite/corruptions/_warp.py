@@ -70,7 +70,7 @@ def affine_frames(images: Tensor, matrices: Iterable[tuple[float, ...]], window:
 
     Args:
         images: uint8 (N, C, H, W).
-        matrices: of `affine_matrix`.
+        matrices: the matrices of `affine_matrix`.
         window: what is wanted of each result.
 
     Yields:
@@ -95,7 +95,7 @@ def perspective_frames(
 
     Args:
         images: uint8 (N, C, H, W).
-        matrices: of `tilt_matrix`.
+        matrices: the matrices of `tilt_matrix`.
         window: what is wanted of each result.
         steps: positions are rounded to 1 / steps pixel; None leaves them.
 

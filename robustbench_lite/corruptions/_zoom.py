@@ -31,7 +31,7 @@ def zoom_blur(images: Tensor, factors: Factors) -> Tensor:
 
     Args:
         images: uint8 (N, C, H, W).
-        factors: of the enlargements, each at least 1.
+        factors: the factors of the enlargements, each at least 1.
     """
     height, width = images.shape[2:]
     if images.device.type != "cpu" or height * width > _SPARSE_PIXELS:

@@ -72,8 +72,8 @@ def _glass_origin(moves: Tensor, reach: int, height: int, width: int) -> Tensor:
     Args:
         moves: int32 (N, H - 2 * reach, W - 2 * reach), the drawn steps to another pixel in raster order.
         reach: pixels within this many of the border stay.
-        height: of the image.
-        width: of the image.
+        height: the height of the image.
+        width: the width of the image.
     """
     count, size = len(moves), len(moves) * height * width
     own, scanned = _glass_places(count, reach, height, width, moves.device)

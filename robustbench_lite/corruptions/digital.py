@@ -106,7 +106,7 @@ def jpeg_round_trip(images: Tensor, quality: int, threads: int | None = None) ->
 
     Args:
         images: uint8 (N, 3, H, W) on any device; the codec runs on the CPU.
-        quality: of libjpeg, 1 to 95.
+        quality: the quality setting of libjpeg, 1 to 95.
         threads: how many images go through at once; as many as torch uses if None.
     """
     arrays = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()

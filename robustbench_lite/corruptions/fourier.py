@@ -115,8 +115,8 @@ def fourier_basis(
     Args:
         frequency: (vertical, horizontal), any whole numbers; they count modulo H and W.
         image_size: (H, W) in pixels.
-        dtype: of the result; the table is worked out in float64.
-        device: of the result.
+        dtype: the dtype of the result; the table is worked out in float64.
+        device: the device of the result.
 
     Source: Yin et al. 2019, section 2; the phase (1 + i) of the mirrored pair is that of the authors' code
     (google-research/frequency_analysis/freq_heatmap.py), as the paper leaves it open.
@@ -179,8 +179,8 @@ def perturb_fourier(
         images: float (N, 3, H, W) in [0, 1].
         frequency: (vertical, horizontal) in cycles over the image.
         norm: l2 norm of the perturbation of each channel: 4 for CIFAR, 15.7 for ImageNet in the papers.
-        seed: of the signs.
-        index: of each image in its data set, (N,); with the seed it decides the signs.
+        seed: the seed of the signs.
+        index: the index of each image in its data set, (N,); with the seed it decides the signs.
 
     Returns:
         (N, 3, H, W), clipped to [0, 1].

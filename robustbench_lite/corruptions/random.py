@@ -182,7 +182,7 @@ class RecordedDraws:
     For replaying a run of the published scripts: each array holds what one call of `numpy.random` returned.
 
     Args:
-        arrays: for each image the arrays of its requests, in order; shapes as the kernel asks for them.
+        arrays: for each image, the arrays of its requests, in order; shapes as the kernel asks for them.
         device: where the draws are wanted.
     """
 

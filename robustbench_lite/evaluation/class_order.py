@@ -133,7 +133,7 @@ def by_names(
     Args:
         model_names: the names of the model's outputs.
         names: the suite's classes.
-        outputs: of the model.
+        outputs: the model's outputs.
         official: the suite's classes have a published order, so that names of another kind say nothing.
 
     Raises:

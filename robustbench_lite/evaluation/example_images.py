@@ -34,7 +34,7 @@ class Places:
         frost: folder of the frost photographs; as recorded if None.
         classes: names of the classes, for the user's own images.
         images: number of images, one row each.
-        seed: of the random choice of images.
+        seed: the seed of the random choice of images.
     """
 
     data: str | Path | None = None
@@ -51,7 +51,7 @@ def example_images(
     """Return a few images under the corruption of each group that hurts the first model most.
 
     Args:
-        results: of the first model, on a corruption suite.
+        results: the results of the first model, on a corruption suite.
         answers: model -> the kept predictions of its cells.
         places: the places of the images.
 

@@ -73,7 +73,7 @@ def weighted_mean(
     """A weighted sum of one score over cells, with the influence of each image on it.
 
     Args:
-        weights: of the cells.
+        weights: the weight of each cell.
         columns: per-example columns of at least these cells.
         results: their scores.
         score: name of the score in a cell.

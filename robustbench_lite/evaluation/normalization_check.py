@@ -58,7 +58,8 @@ def check_normalization(
     Args:
         forward: the model on its device.
         info: the record of the model; without a guess only the stored accuracy is compared.
-        batches: from indices into the clean set to batches of uint8 images (n, H, W, 3) and labels.
+        batches: a function from indices into the clean set to batches of uint8 images (n, H, W, 3) and
+            labels.
         right: whether each clean image is classified rightly now, bool (n,).
         dataset: name of the data set, for example "cifar10".
         whole: whether these are all images of the clean set.
@@ -229,7 +230,7 @@ def spread_batches(
     """Read chosen images of a clean set in batches, neighbours together.
 
     Args:
-        read: from (first, last + 1) to uint8 images (n, H, W, 3).
+        read: a function from (first, last + 1) to uint8 images (n, H, W, 3).
         labels: int64 of the whole set.
         device: where images and labels go.
         size: images per batch.

@@ -46,8 +46,8 @@ def judged(
     Args:
         pairs: scores; all are resampled together, so that equal scores get equal answers.
         populations: images there are in each group, where the runs are samples of them.
-        replicates: of the bootstrap and of the swaps.
-        seed: of both.
+        replicates: the replicates of the bootstrap and of the swaps.
+        seed: the seed of both.
     """
     if not pairs:
         return []
@@ -118,7 +118,7 @@ def swap_p_values(gaps: Sequence[Headline], replicates: int, seed: int) -> list[
     Args:
         gaps: differences of scores, each over one group of images.
         replicates: random swaps.
-        seed: of the swaps; gaps over equally many images are swapped alike.
+        seed: the seed of the swaps; gaps over equally many images are swapped alike.
 
     Source: Fisher 1935, section 21; McNemar 1947; Phipson & Smyth 2010 for the observed one.
     """

@@ -203,7 +203,7 @@ class EvaluationRun:
                 return
             text = (
                 f"{objection}; the normalisation in use, {info.normalization}, is a guess "
-                f"({info.normalization_reason}): give the right one as that option"
+                f"({info.normalization_reason}): give the right one as `normalize=NAME`"
             )
             grave = True
         if grave and not self.settings.force:

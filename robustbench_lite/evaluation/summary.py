@@ -36,7 +36,7 @@ class Scores:
     """Cells that were scored.
 
     Attributes:
-        spec: of the suite.
+        spec: the spec of the suite.
         columns: per-example columns of every cell, the clean one under `CLEAN` where it was run.
         results: the scores of the same cells.
         sampled: each cell has a sample of images of its own, so that only means over images are scores.

@@ -22,7 +22,7 @@ def bootstrap_means(columns: npt.ArrayLike, *, replicates: int = 1000, seed: int
         columns: (images,) or (images, columns), finite per-image values: errors, CE contributions,
             Brier scores, the influence values of calibration errors.
         replicates: number of resamples.
-        seed: of the resampling.
+        seed: the seed of the resampling.
 
     Returns:
         (replicates, columns) float64; (replicates,) for a single column.

@@ -53,7 +53,7 @@ def debiased_expected_calibration_error(
     Args:
         confidences: (n,), softmax probability of the predicted class.
         correct: (n,), whether the prediction is right.
-        bin_size: as in `debiased_rms_calibration_error`.
+        bin_size: the same as in `debiased_rms_calibration_error`.
 
     Raises:
         InvalidInput: fewer than two predictions, lengths differ, or confidences outside [0, 1].
@@ -77,9 +77,9 @@ def debiased_rms_calibration_estimate(
     data agree with perfect calibration.
 
     Args:
-        confidences: as in `debiased_rms_calibration_error`.
-        correct: as in `debiased_rms_calibration_error`.
-        bin_size: as in `debiased_rms_calibration_error`.
+        confidences: the same as in `debiased_rms_calibration_error`.
+        correct: the same as in `debiased_rms_calibration_error`.
+        bin_size: the same as in `debiased_rms_calibration_error`.
 
     Raises:
         InvalidInput: as `debiased_rms_calibration_error`.
@@ -99,9 +99,9 @@ def debiased_expected_calibration_estimate(
     estimate too small; the interval's upper end allows for what they may hide.
 
     Args:
-        confidences: as in `debiased_rms_calibration_error`.
-        correct: as in `debiased_rms_calibration_error`.
-        bin_size: as in `debiased_rms_calibration_error`.
+        confidences: the same as in `debiased_rms_calibration_error`.
+        correct: the same as in `debiased_rms_calibration_error`.
+        bin_size: the same as in `debiased_rms_calibration_error`.
 
     Raises:
         InvalidInput: as `debiased_rms_calibration_error`.

@@ -72,7 +72,7 @@ def normal_interval(value: float, variance: float, level: float = 0.95) -> tuple
 
     Args:
         value: the estimate.
-        variance: of the estimate, not negative.
+        variance: the variance of the estimate, not negative.
         level: coverage, between 0 and 1.
 
     Raises:
@@ -96,7 +96,7 @@ def share_interval(
 
     Args:
         value: the estimate.
-        variance: of the estimate.
+        variance: the variance of the estimate.
         fewest: draws to believe in where the values don't vary (infinity: the whole population was seen).
         largest: the greatest value possible, with 0 the least.
         level: coverage, between 0 and 1.
@@ -163,7 +163,7 @@ def difference_interval(
         first_interval: its interval.
         second: another estimate.
         second_interval: its interval, of the same level.
-        correlation: of the two estimates, from -1 to 1.
+        correlation: the correlation of the two estimates, from -1 to 1.
 
     Raises:
         InvalidInput: a correlation outside [-1, 1].

@@ -90,7 +90,7 @@ def perturbation_columns(
         against_first: compare every later frame with frame 0 instead of neighbours.
         step: compare frames this far apart (the official difficulty).
         where: what the batch is, for the error text.
-        check: as in `classification_columns`.
+        check: the same as in `classification_columns`.
 
     Raises:
         ModelError: logits are not (videos, frames, classes) or not finite.
@@ -150,7 +150,7 @@ def scores_from_columns(columns: Mapping[str, Numbers], labels: Numbers | None =
     float64.
 
     Args:
-        columns: of `classification_columns`, joined over the cell's batches.
+        columns: the columns of `classification_columns`, joined over the cell's batches.
         labels: (n,), class indices; the column `label` where they are not given.
 
     Raises:

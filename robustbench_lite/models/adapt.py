@@ -117,8 +117,8 @@ def adapted(
 
     Args:
         classifier: stays as it is; the weights are shared.
-        before: from images to images.
-        after: from outputs to logits.
+        before: a function from images to images.
+        after: a function from outputs to logits.
         note: what the stage does, for the record of the model.
         num_classes: classes of the suite, where the stage after the network changes their number.
     """

@@ -247,11 +247,11 @@ def save_checkpoint(
         network: the bare network, without its Classifier.
         architecture: name that `build` knows.
         num_classes: outputs.
-        mean: of the inputs in [0, 1], three numbers.
-        std: as mean.
-        class_names: in the order of the outputs.
+        mean: the mean of the inputs in [0, 1], three numbers.
+        std: the standard deviation of the inputs, given as `mean` is.
+        class_names: the names of the classes, in the order of the outputs.
         method: how it was trained, for example "augmix".
-        settings: of the training; numbers, strings, lists and dictionaries.
+        settings: the settings of the training; numbers, strings, lists and dictionaries.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

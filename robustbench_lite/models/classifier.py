@@ -123,10 +123,10 @@ def as_classifier(
     Args:
         model: module or callable; a Classifier comes back as it is.
         name: shown in tables; by default the name of the class or function.
-        normalize: as for load_model.
+        normalize: the same as for `load_model`.
         num_classes: outputs, where known.
-        output: as for load_model.
-        suite_classes: as for load_model.
+        output: the same as for `load_model`.
+        suite_classes: the same as for `load_model`.
 
     Raises:
         InvalidInput: the model can't be called.
@@ -213,7 +213,7 @@ def check_logits(logits: Tensor, images: int, num_classes: int, name: str) -> No
         logits: what the model returned.
         images: number of images in the batch.
         num_classes: classes of the suite.
-        name: of the model, for the message.
+        name: the name of the model, for the message.
 
     Raises:
         ModelError: wrong shape, another number of classes, or values that are not finite.

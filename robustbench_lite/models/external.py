@@ -64,10 +64,10 @@ def build_torchvision(name: str, num_classes: int, shapes: Shapes | None = None)
     """Build a torchvision classifier with fresh weights.
 
     Args:
-        name: as torchvision lists it.
+        name: the name in torchvision's list.
         num_classes: outputs.
-        shapes: of the weights that will be loaded; they decide on auxiliary heads and a vision transformer's
-            image size, which change neither the name nor the outputs.
+        shapes: the shapes of the weights that will be loaded; they decide on auxiliary heads and a vision
+            transformer's image size, which change neither the name nor the outputs.
 
     Raises:
         UnknownName: torchvision has no classifier of this name.

@@ -33,18 +33,18 @@ class Family:
             is empty, the family has one network without keywords, under the family's own name.
         pattern: regular expression of the names of other sizes. Its named groups are keywords of `build`: a
             whole number where the text is one, True for other text; a group that takes no part is left out.
-        identify: from names and shapes of weights to the names of the networks that may own them. Each is
-            then compared strictly, tensor by tensor. Where it is None, or returns None, all presets are
-            compared.
+        identify: a function from names and shapes of weights to the names of the networks that may own them.
+            Each is then compared strictly, tensor by tensor. Where it is None, or returns None, all presets
+            are compared.
         head: the module whose weight has one row a class. Where it is empty, it is found by building the
             network for two numbers of classes.
         normalization: what the public checkpoints of this family expect: a name of `NORMALIZATIONS`,
             "MEAN,STD", six numbers, or a function of (num_classes, suite). Where it is empty, the
             suite's usual one.
         renames: (pattern, replacement) pairs from the parameter names of other releases to those of `build`.
-        propose: from the layers of a file whose names no family knows to the names of the networks to compare
-            by structure. Where it is None, they are the presets, if the family has `identify`.
-        twins: from a name to the networks that have equal tensors and compute something else.
+        propose: a function from the layers of a file whose names no family knows to the names of the networks
+            to compare by structure. Where it is None, they are the presets, if the family has `identify`.
+        twins: a function from a name to the networks that have equal tensors and compute something else.
         he_weights: which layers a training draws as He et al. 2015 do: "convolutions", "all" (with the last
             linear layer), or "" where the network initialises itself.
     """
@@ -69,7 +69,8 @@ class Family:
 
         Args:
             key: the name under which the family is registered.
-            name: of a preset, or one that `pattern` describes. Capitals, and "_" for "-", make no difference.
+            name: the name of a preset, or one that `pattern` describes. Capitals, and "_" for "-", make no
+                difference.
         """
         plain = plain_name(name)
         presets = self.presets or {key: {}}

@@ -22,7 +22,7 @@ class Pretrained:
     """A network of transformers, and what its files state.
 
     Attributes:
-        network: from normalised images to an output with logits.
+        network: a function from normalised images to an output with logits.
         architecture: the class of the network.
         normalization: what the preprocessing states.
         stated: whether there is a preprocessing; without one the normalisation is a guess.

@@ -299,7 +299,18 @@ def _own_architecture(record: Mapping[str, Any], path: Path, request: _Request) 
         raise CheckpointError(
             f"{path} was trained with a network of your own code; name that code: `arch='{stored}'`"
         )
+    if request.arch is None and not _is_known(stored):
+        raise CheckpointError(
+            f"{path} was trained with the architecture {stored!r}, which is not registered; load the "
+            "plugin that registers it"
+        )
     return request.arch or stored
+
+
+def _is_known(architecture: str) -> bool:
+    """Whether a table, or a library, has an architecture of this name."""
+    known = ":" in architecture or architecture in external.torchvision_names()
+    return known or own_family(architecture) is not None
 
 
 def _match(content: object, state: dict[str, torch.Tensor], path: Path, request: _Request) -> Match:

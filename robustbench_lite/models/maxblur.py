@@ -30,7 +30,7 @@ class BlurPool(nn.Module):
 
     Args:
         channels: C.
-        size: of the filter in pixels, a key of BINOMIAL.
+        size: the side of the filter in pixels, a key of BINOMIAL.
     """
 
     filt: Tensor
@@ -57,7 +57,7 @@ def max_blur_resnet(depth: int, num_classes: int, size: int = BIN_5) -> nn.Modul
     Args:
         depth: 18, 34, 50, 101 or 152.
         num_classes: outputs.
-        size: of the filter, 2 to 7 pixels; 5 gives the clean error that the AugMix paper prints.
+        size: the side of the filter, 2 to 7 pixels; 5 gives the clean error that the AugMix paper prints.
 
     Source: Zhang 2019, "Making Convolutional Networks Shift-Invariant Again", with the parameter names of its
     release (adobe/antialiased-cnns, models_lpf), in which the max pool looks at 2 x 2 pixels.

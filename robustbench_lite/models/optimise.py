@@ -33,7 +33,7 @@ def optimise_for_inference(model: Model, images: Tensor) -> tuple[Model, str]:
     the largest logit; where folding doesn't, it is left out.
 
     Args:
-        model: in evaluation mode.
+        model: a model in evaluation mode.
         images: a real batch on the model's device, as it will be fed.
 
     Returns:

@@ -62,8 +62,8 @@ class Variant:
     Attributes:
         state: weights by name.
         rest: entries that are left aside: losses, averages, metrics.
-        mean: of the inputs, where the file carries it beside the network.
-        std: as mean.
+        mean: the mean of the inputs, where the file carries it beside the network.
+        std: the standard deviation of the inputs, given as `mean` is.
     """
 
     state: State
@@ -100,7 +100,7 @@ def choose_state(
     """Choose the weights to evaluate: the plain ones; an average if asked for or if there is nothing else.
 
     Args:
-        states: from find_states.
+        states: the result of `find_states`.
         entry: path of the entry to use, None for the rule above.
         source: the file, for messages.
 

@@ -22,7 +22,7 @@ class Layer:
     """The tensors of one module.
 
     Attributes:
-        name: of the module, "" for the tensors of the network itself.
+        name: the name of the module, "" for the tensors of the network itself.
         signature: names of its tensors and their shapes, sorted.
         shortcut: whether its name says that it lies on the way round a block.
         inside: whether its name says that it lies in a numbered part.
@@ -55,7 +55,7 @@ def layers_of(shapes: Mapping[str, Shape]) -> Layers:
     """Group tensors by module, in the order of the file; in natural order where the file is sorted by name.
 
     Args:
-        shapes: of the tensors by name; batch norm's counters are passed over.
+        shapes: the shapes of the tensors by name; batch norm's counters are passed over.
     """
     keys = [key for key in shapes if not key.endswith(COUNTER)]
     by_name = keys == sorted(keys)

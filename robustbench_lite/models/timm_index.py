@@ -30,7 +30,7 @@ def timm_candidates(shapes: Shapes) -> list[str]:
     seconds), then all models of the modules whose names are alike. All of them are kept.
 
     Args:
-        shapes: of the weights by name.
+        shapes: the shapes of the weights by name.
     """
     if len(shapes) < FEWEST_TENSORS or importlib.util.find_spec("timm") is None:
         return []

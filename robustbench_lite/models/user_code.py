@@ -36,7 +36,7 @@ class Reference:
     """What a user wrote for a network of his own.
 
     Attributes:
-        text: as it was written.
+        text: the reference as the user wrote it.
         place: a Python file, or the dotted name of a module.
         builder: a name in it; "Net.small" is an attribute of an attribute.
         arguments: positional arguments.
@@ -126,7 +126,7 @@ def build_network(
     """Execute a user's file, or import the module, and call the builder in it.
 
     Args:
-        reference: from parse_reference.
+        reference: the result of `parse_reference`.
         num_classes: passed on where the builder has an argument of this name that was not written.
         images: whether the builder may itself be a function from images to logits, which is then returned:
             one with a single argument that must be given, where no arguments were written.

@@ -152,7 +152,7 @@ def identity(used: Collection[str] = ()) -> dict[str, dict[str, str]]:
     """What was added, as a part of a run's identity: {"plugins": {name: digest}}; empty where nothing was.
 
     Args:
-        used: as for `provenance`.
+        used: the same as for `provenance`.
     """
     digests = {
         str(record["plugin"] or record["adds"][0]): str(record["sha256"]) for record in provenance(used)

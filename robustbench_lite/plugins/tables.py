@@ -21,7 +21,7 @@ class RecordTable:
         kind: what a record is called, for example "corruption".
         record: the class of the records.
         entries: name -> record.
-        check: from (name, record) to the record as it is kept; raises InvalidInput.
+        check: a function from (name, record) to the record that the table keeps; raises InvalidInput.
     """
 
     kind: str

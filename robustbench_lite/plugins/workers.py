@@ -18,7 +18,7 @@ class WorkerAdditions:
     Attributes:
         plugins: the plugins of the parent process.
         names: the names of the records that the parent registered outside a plugin.
-        own: these records, pickled, by (kind, name).
+        own: the user's own records, pickled, by (kind, name).
     """
 
     plugins: tuple[Plugin, ...]

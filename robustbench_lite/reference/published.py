@@ -28,7 +28,7 @@ class PublishedRow:
     Attributes:
         paper: key of `PAPERS`.
         suite: name of the suite.
-        architecture: as the paper calls it; "mean of four" for the mean over the paper's four networks.
+        architecture: the paper's name for it; "mean of four" for the mean over the paper's four networks.
         method: training method, or the model's name.
         clean_error: error on the clean set.
         values: corruption -> CE (ImageNet-C) or mean error (CIFAR-C); perturbation -> flip rate (ImageNet-P);

@@ -68,7 +68,7 @@ class ClassList:
         Whole numbers are indices where the list itself has other names: 0 ... K - 1, or 1 ... K.
 
         Args:
-            names: of the other list.
+            names: the names of the other list.
             what: what these are, for the message: "the folders of /data/pets".
 
         Raises:

@@ -99,7 +99,7 @@ def memory_source(images: LabelledImages, names: tuple[str, ...] | None = None) 
 
     Args:
         images: what `read_images` returns; floats x become round(255 x).
-        names: of the classes; by default those that the data set states.
+        names: the names of the classes; by default those that the data set states.
 
     Raises:
         InvalidInput: they have no labels.
@@ -119,7 +119,7 @@ class ArraySource:
         layout: what they were: "npz" or "arrays".
         images: uint8 (N, H, W, 3).
         labels: whole numbers (N,).
-        names: of the classes; None counts the classes by the largest label.
+        names: the names of the classes; None counts the classes by the largest label.
     """
 
     def __init__(

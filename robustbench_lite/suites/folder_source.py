@@ -37,9 +37,9 @@ class LabelledFiles:
 
     Attributes:
         root: the folder that the paths start from.
-        paths: of the files, with forward slashes.
+        paths: the paths of the files, with forward slashes.
         labels: class index of each file, int64 (N,).
-        class_names: in the order of the indices.
+        class_names: the names of the classes, in the order of the indices.
         layout: how the labels were found, for the record.
         class_order: "numeric", "text", "class list" or "given" (by the labels themselves).
         notes: what a reader of the numbers should know of the files.
@@ -60,8 +60,8 @@ def find_files(folder: Path, classes: ClassList | None, table: Path | None) -> L
     Args:
         folder: class folders, or a folder of images with a table of labels, or Tiny-ImageNet's folder
             `images` beside val_annotations.txt.
-        classes: in the order of the model's outputs; by default the classes found: whole numbers in the
-            order of their values, other names sorted as text.
+        classes: the class names, in the order of the model's outputs; by default the classes found: whole
+            numbers in the order of their values, other names sorted as text.
         table: file with a file name and a label a line.
 
     Raises:

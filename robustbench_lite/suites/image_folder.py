@@ -14,6 +14,7 @@ from PIL import Image
 
 from robustbench_lite.errors import DataError
 from robustbench_lite.suites.inventory import entries, is_hidden, what_lies_in
+from robustbench_lite.suites.origin import MANIFEST
 
 IMAGE_FOLDER_SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -127,6 +128,11 @@ def walk_classes(root: Path) -> ImageTree:
         raise DataError(
             f"{root} has {tree.beside} images and no class folders: move each into the folder of its class "
             "(CLASS/NAME.jpg), or give a table with a file name and a label in each line, `labels=FILE`"
+        )
+    if not tree.files and (root / MANIFEST).exists():
+        raise DataError(
+            f"{root} is a suite that `robust corrupt` wrote, not a set of images; your own suite is "
+            "made from the clean images: give those"
         )
     if not tree.files:
         raise DataError(

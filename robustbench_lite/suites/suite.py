@@ -23,7 +23,7 @@ class Reader(Protocol):
     Attributes:
         count: images, or sequences of a perturbation.
         labels: class of each image, int64, shape (count,); None for perturbations, which use none.
-        shape: of one element: (H, W, 3), or (frames, H, W, 3).
+        shape: the shape of one element: (H, W, 3), or (frames, H, W, 3).
     """
 
     @property

@@ -193,6 +193,14 @@ def test_a_checkpoint_never_runs_the_code_that_it_names(nets: str, tmp_path: Pat
     assert not marker.exists()
 
 
+def test_a_checkpoint_of_a_registered_architecture_asks_for_its_plugin(tmp_path: Path) -> None:
+    mean = std = (0.5,) * 3
+    network = torch.nn.Linear(3, 3)
+    save_checkpoint(tmp_path / "m.pt", network, architecture="ours-9", num_classes=3, mean=mean, std=std)
+    with pytest.raises(CheckpointError, match=r"m\.pt was trained with the architecture 'ours-9', .* plugin"):
+        load_model(tmp_path / "m.pt")
+
+
 def test_the_command_line_evaluates_trains_and_maps_a_users_network(
     nets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

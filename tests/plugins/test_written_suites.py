@@ -159,3 +159,9 @@ def test_a_written_suite_is_evaluated_from_disk_with_the_corruption_of_one_s_own
     assert suite.spec.heading("dropout") == "Dropout"
     with pytest.raises(DataError, match=r"cells of CIFAR-10-C are missing in .*: fog 1-5"):
         rb.load_suite("cifar10-c", folder, corruptions=["dropout", "fog"])
+
+
+def test_a_written_suite_is_no_set_of_clean_images(folder: Path) -> None:
+    assert run(folder, "--corruptions", "contrast").exit_code == 0
+    with pytest.raises(DataError, match=r"custom-C is a suite that `robust corrupt` wrote, .* clean images"):
+        rb.load_suite("custom-c", clean_data=folder / "made" / "custom-C")

@@ -44,7 +44,7 @@ def plot_examples(examples: Examples, models: Sequence[str]) -> Figure:
 
     Args:
         examples: images with answers.
-        models: in the order of their lines; letters name them where there are several.
+        models: the models, in the order of their lines; letters name them where there are several.
     """
     columns = len(examples.columns)
     side = (TEXT_WIDTH - _LEFT - _GAP * columns) / columns

@@ -39,7 +39,7 @@ def in_lines(text: str, inches: float, size: float, most: int | None = 3) -> str
     Args:
         text: without line breaks.
         inches: width of a line.
-        size: of the letters in points.
+        size: the size of the letters in points.
         most: lines; the last one has an ellipsis in its middle where the rest is too long. None: no limit.
     """
     lines: list[str] = []

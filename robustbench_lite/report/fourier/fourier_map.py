@@ -38,7 +38,8 @@ class RadialProfile:
     """The mean of the map over rings of equal spatial frequency, with bootstrap bands over images.
 
     Attributes:
-        radius: of each ring, in cycles over the image's shorter side; ring r holds [r - 1/2, r + 1/2).
+        radius: the radius of each ring, in cycles over the image's shorter side; ring r holds [r - 1/2, r +
+            1/2).
         value: mean over the cells of the ring.
         low: lower end of the 95 % interval; NaN without a bootstrap.
         high: upper end.

@@ -27,7 +27,7 @@ class Grid:
         count: number of panels.
         columns: panels in a row.
         shape: (rows, columns) of cells of a panel.
-        width: of the figure.
+        width: the width of the figure.
         left: room to the left of the panels.
         right: room to the right of the panels.
         below: room below the panels.
@@ -78,7 +78,7 @@ class Grid:
         """Add the axes of the panels, row by row, and set the figure's height.
 
         Args:
-            figure: as wide as the grid.
+            figure: a figure as wide as the grid.
             ticks: the side of a row that has the labels of the vertical frequencies.
         """
         figure.set_figheight(self.height)

@@ -47,7 +47,7 @@ def suite_layout(spec: SuiteSpec, rows: Sequence[ReportRow] = ()) -> TableLayout
 
     Args:
         spec: the suite.
-        rows: of the table; values on names that the suite does not list stand outside the mean.
+        rows: the rows of the table; values on names that the suite does not list stand outside the mean.
     """
     values = dict.fromkeys(name for row in rows for name in row.values)
     others = [name for name in values if name not in spec.names]

@@ -20,7 +20,7 @@ def paper_table(rows: Sequence[ReportRow], layout: TableLayout) -> Table:
 
     Args:
         rows: models, measured and published.
-        layout: of the suite.
+        layout: the layout of the suite.
     """
     mean = layout.spec.mean
     evaluated = {name for row in rows for name in row.values}

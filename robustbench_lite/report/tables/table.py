@@ -68,7 +68,7 @@ class Table:
     Attributes:
         title: the line above the table.
         columns: the first is the label of a row.
-        rows: in order.
+        rows: the rows in order.
         notes: sentences below the table.
         ranked: whether the rows compete, so that the lowest number of a column is the best.
     """
