@@ -41,8 +41,19 @@ from robustbench_lite.suite_spec import SuiteSpec
 from robustbench_lite.suites import CLEAN, Cell, Reader, Suite
 
 _SAMPLE: Final = 64
+_DOUBT_IMAGES: Final = 200
+"""Over fewer clean images a high error is no reason to doubt the model."""
 _GUARD_IMAGES: Final = 512
 _CHECK_BATCH: Final = 128
+
+
+def _doubtful(clean: CellResult, classes: int) -> str:
+    """What to say of a clean error that no check explains."""
+    return (
+        f"the clean error is {100 * clean.scores['error']:.1f} % over {clean.n} images, more than a network "
+        f"trained for these {classes} classes usually has: the architecture, the weights or the images may "
+        "be others than they seem"
+    )
 
 
 @dataclass
@@ -200,6 +211,8 @@ class EvaluationRun:
         else:
             objection = self._check_normalization(forward, columns)
             if objection is None:
+                if not trained and result.n >= _DOUBT_IMAGES:
+                    self.warn(_doubtful(result, classes), waived=self.settings.force)
                 return
             text = (
                 f"{objection}; the normalisation in use, {info.normalization}, is a guess "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,23 @@ def test_files_with_as_many_rows_as_the_clean_set_hold_one_severity(
             clean_data=(images, labels),
             **{**QUICK, "corruptions": ["fog"]},
         )
+
+
+@pytest.mark.parametrize(("images", "doubted"), [(400, True), (100, False)])
+def test_an_error_far_above_a_trained_network_s_is_doubted_over_enough_images(
+    images: int, doubted: bool
+) -> None:
+    # Right on a third of the images: neither near chance nor mended by another order of the classes.
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, images)
+    shown = np.where(generator.random(images) < 0.25, labels, generator.integers(0, 10, images))
+    pixels = np.repeat(shown * 25, 64).reshape(images, 8, 8, 1).repeat(3, axis=3).astype(np.uint8)
+
+    def model(batch: torch.Tensor) -> torch.Tensor:
+        return -(batch.mean((1, 2, 3))[:, None] * 255 / 25 - torch.arange(10.0)).abs()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rb.evaluate(model, "custom", clean_data=(pixels, labels), device="cpu", batch_size=50, bootstrap=0)
+    texts = [str(one.message) for one in caught]
+    assert any("more than a network trained for these 10 classes" in text for text in texts) == doubted
