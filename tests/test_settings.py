@@ -182,3 +182,17 @@ def test_help_begins_with_the_five_options_that_most_people_need(name: str, widt
     assert sum(line.startswith("  --") for line in used.splitlines()) == 5
     assert len(groups) >= 4
     assert all(len(line) <= width for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": "a"}, "`seed='a'` must be a whole number"),
+        ({"bootstrap": 200.5}, "`bootstrap=200.5` must be a whole number"),
+        ({"budget": "5%"}, r"`budget='5%'` must be a number, for example 0\.05"),
+        ({"corruptions": 5}, "corruptions is a sequence of names, got 5"),
+    ],
+)
+def test_a_setting_of_another_type_is_one_clear_error(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(rb.errors.InvalidInput, match=message):
+        rb.evaluate("none.pt", "custom-c", clean_data="none.npz", **settings)

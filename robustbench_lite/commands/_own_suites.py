@@ -13,7 +13,7 @@ from robustbench_lite.corruptions.frost import find_photographs
 from robustbench_lite.errors import InvalidInput, MissingData
 from robustbench_lite.evaluation.sources import CUSTOM_SUITES, load_suite
 from robustbench_lite.runtime import processes
-from robustbench_lite.suites import suite_spec
+from robustbench_lite.suites import SUITES, suite_spec
 from robustbench_lite.training.data import Dataset, InMemory
 from robustbench_lite.training.sources import test_part
 
@@ -28,7 +28,7 @@ def suite_options(
     Official files in --data are read. Where there are none, the suite is made from the clean set there.
 
     Args:
-        suite: The name of the suite; those of `CUSTOM_SUITES` are made from the test images of the run.
+        suite: The name of the suite; your own suites are made from the test images of the run.
         dataset: The value of --dataset.
         opened: The data set.
         data: The value of --data.
@@ -40,12 +40,16 @@ def suite_options(
         InvalidInput: The suite has other classes than the data set, or the data set has no test images to
             make it from.
     """
-    own = suite in CUSTOM_SUITES
-    place = _own_images(dataset, opened, folder) if own else _official(suite, opened, data)
-    kind = CUSTOM_SUITES[suite] if own else suite_spec(suite).kind
+    place = _own_images(dataset, opened, folder) if is_own(suite) else _official(suite, opened, data)
+    kind = CUSTOM_SUITES[suite] if suite in CUSTOM_SUITES else suite_spec(suite).kind
     if kind == "corruption" and "data" not in place:
         find_photographs()
     return place
+
+
+def is_own(suite: str) -> bool:
+    """Whether a suite is made from the test images of the run: `CUSTOM_SUITES`, and a user's own records."""
+    return suite in CUSTOM_SUITES or (suite in SUITES and SUITES[suite].own)
 
 
 def _official(suite: str, opened: Dataset, data: Path | None) -> dict[str, Any]:

@@ -162,10 +162,9 @@ def train_command(
     command continues a run that was killed, to the same weights. `torchrun` shares the work between GPUs.
     """
     from robustbench_lite.commands._memory import keep_freed_memory
-    from robustbench_lite.commands._own_suites import keep_test_images, suite_options
+    from robustbench_lite.commands._own_suites import is_own, keep_test_images, suite_options
     from robustbench_lite.commands._progress import is_first_process
     from robustbench_lite.commands._training_progress import TrainingBars
-    from robustbench_lite.evaluation.sources import CUSTOM_SUITES
     from robustbench_lite.training.recipes import architecture_name
     from robustbench_lite.training.sources import open_dataset
     from robustbench_lite.training.train import train
@@ -193,7 +192,7 @@ def train_command(
     if is_first_process():
         final = trained.history[-1]
         click.echo(f"{trained.last}: test error {100 * final.test_error:.2f} % after {final.epoch} epochs")
-    if not set(suites).isdisjoint(CUSTOM_SUITES):
+    if any(map(is_own, suites)):
         keep_test_images(images, folder)
     for suite, place in places.items():
         _evaluate(trained, suite, folder, place | {name: options[name] for name in _SHARED} | {"arch": arch})

@@ -6,7 +6,7 @@ takes its options and their help from the fields and the "Attributes" sections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,8 @@ class SuiteSettings:
     def __post_init__(self) -> None:
         if isinstance(self.corruptions, str):
             raise InvalidInput(f"corruptions is a sequence of names, got the text {self.corruptions!r}")
+        if not isinstance(self.corruptions, Iterable | None):
+            raise InvalidInput(f"corruptions is a sequence of names, got {self.corruptions!r}")
         if isinstance(self.severities, int | str):
             raise InvalidInput(f"severities is a sequence of whole numbers, got {self.severities!r}")
         if self.seed < 0:
@@ -149,6 +151,7 @@ class EvaluationSettings:
     output_index: str | None = None
 
     def __post_init__(self) -> None:
+        _require_numbers(self)
         if self.channels not in ("rgb", "bgr"):
             raise UnknownName("order of channels", self.channels, ("rgb", "bgr"))
         if self.input_size is not None and self.input_size < 8:
@@ -170,3 +173,17 @@ class EvaluationSettings:
                 f"`budget={self.budget:g}` must be a share of the images between 0 and 1 (0 % and 100 %); "
                 "leave it out to evaluate all of them"
             )
+
+
+def _require_numbers(settings: EvaluationSettings) -> None:
+    """Check the types of the numeric settings.
+
+    Raises:
+        InvalidInput: text, or a fraction where a whole number is due.
+    """
+    for name in ("seed", "bootstrap", "batch_size", "input_size"):
+        value = getattr(settings, name)
+        if not isinstance(value, int | None):
+            raise InvalidInput(f"`{name}={value!r}` must be a whole number")
+    if not isinstance(settings.budget, int | float | None):
+        raise InvalidInput(f"`budget={settings.budget!r}` must be a number, for example 0.05 for 5 %")

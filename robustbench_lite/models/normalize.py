@@ -50,6 +50,8 @@ def parse_normalization(text: str, reason: str = "asked for") -> Normalization:
     Raises:
         InvalidInput: neither a known name nor two or six numbers in range.
     """
+    if not isinstance(text, str):
+        raise InvalidInput(f'`normalize` is text, a name or "0.5,0.25" (MEAN,STD), got {text!r}')
     if text in NORMALIZATIONS:
         return named_normalization(text, reason)
     try:

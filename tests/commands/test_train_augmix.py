@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from robustbench_lite.commands import train_augmix
 from robustbench_lite.commands._own_suites import suite_options
 from robustbench_lite.commands.train_augmix import train_command
 from robustbench_lite.models import load_model
+from robustbench_lite.plugins import register
+from robustbench_lite.results import Results
+from robustbench_lite.suites import custom_spec
 from robustbench_lite.training.methods import METHODS
 from robustbench_lite.training.recipes import TrainingRecipe
 from robustbench_lite.training.settings import TrainingSettings
@@ -208,6 +211,16 @@ def test_a_suite_without_its_official_files_is_made_from_the_clean_images(
     opened = open_dataset(images)
     place = suite_options("cifar10-p", str(images), opened, tmp_path, tmp_path / "run")
     assert place == {"clean_data": tmp_path}
+
+
+@pytest.mark.usefixtures("tables_as_before")
+def test_a_users_own_suite_is_made_from_the_test_images_of_the_run(images: Path, tmp_path: Path) -> None:
+    spec = custom_spec("corruption", classes=10, image_size=32, images=10)
+    register("mine-c", replace(spec, name="mine-c", test=("fog", "contrast"), validation=()))
+    done = robust("--dataset", images, *QUICK, "--out", tmp_path / "run", "--eval-suite", "mine-c")
+    assert done.exit_code == 0, done.output
+    results = Results.load(tmp_path / "run" / "eval-mine-c")
+    assert {cell.name for cell in results.cells} == {"clean", "fog", "contrast"}
 
 
 def test_standard_error_that_is_a_file_gets_a_line_an_epoch_with_the_time_left(

@@ -82,6 +82,11 @@ def test_anything_else_is_refused_with_the_choices(text: str) -> None:
         parse_normalization(text)
 
 
+def test_a_pair_of_sequences_is_refused_with_the_text_to_write() -> None:
+    with pytest.raises(InvalidInput, match=r"`normalize` is text, a name or .*MEAN,STD.*, got \(\(0\.5"):
+        parse_normalization(((0.5,) * 3, (0.5,) * 3))  # type: ignore[arg-type]
+
+
 def test_numbers_on_the_scale_of_255_are_refused() -> None:
     with pytest.raises(InvalidInput, match="on the scale of 0 to 255 they are `normalize='0"):
         parse_normalization("127.5,127.5")
