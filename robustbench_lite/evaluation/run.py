@@ -27,12 +27,12 @@ from robustbench_lite.evaluation.prepared_model import (
     same_outputs,
 )
 from robustbench_lite.evaluation.progress import EvaluationProgress
+from robustbench_lite.evaluation.reader_checks import check_sequences, clean_difference
 from robustbench_lite.evaluation.sanity import UNEXPLAINED, near_chance, plausible, remedy
 from robustbench_lite.evaluation.settings import EvaluationSettings
 from robustbench_lite.evaluation.store import Columns, RunFolder
 from robustbench_lite.evaluation.subset import describe_sample, populations
 from robustbench_lite.evaluation.summary import Summary, summarise
-from robustbench_lite.metrics.flips import check_pairs
 from robustbench_lite.models import Classifier, Ensemble
 from robustbench_lite.results import CellResult, Results
 from robustbench_lite.runtime import Processes, environment, versions
@@ -111,19 +111,12 @@ class EvaluationRun:
     def go(self, out: str | Path | None, overwrite: bool) -> Results:
         """Check the model, run the cells that are not kept yet, and sum up."""
         folder = RunFolder(out) if out is not None else None
-        if self.team.first:
-            info = self.classifier.info
-            for text in (
-                f"{info.name}: {info.architecture}, normalisation {info.normalization} "
-                f"({info.normalization_reason})",
-                *info.notes,
-            ):
-                self.progress.note(text)
-        first_reader = next(iter(self.readers.values()))
-        sample = first_reader.read(0, min(_SAMPLE, first_reader.count)).to(self.device)
-        sample = sample.flatten(0, 1)[:_SAMPLE] if sample.ndim == 5 else sample
-        self.check_pairs()
-        self.check_clean()
+        self._announce_model()
+        sample = self._first_images()
+        check_sequences(self.readers, self.suite.spec)
+        difference = None if self.estimate else clean_difference(self.readers, self.suite.spec)
+        if difference is not None:
+            self.warn(difference)
         classes = self.suite.spec.classes
         fit = fit_to_suite(self.classifier, self.suite, sample, self.settings, self.device, self.warn)
         self.classifier, self.fit = fit.model, fit.record
@@ -169,6 +162,20 @@ class EvaluationRun:
             results.save(folder.path)
             results = replace(results, folder=str(folder.path))
         return cast(Results, self.team.from_first(results))
+
+    def _announce_model(self) -> None:
+        """Tell the listener the architecture, the normalisation and the notes of the model."""
+        info = self.classifier.info
+        reason = info.normalization_reason
+        shown = f"{info.name}: {info.architecture}, normalisation {info.normalization} ({reason})"
+        for text in (shown, *info.notes) if self.team.first else ():
+            self.progress.note(text)
+
+    def _first_images(self) -> torch.Tensor:
+        """The first images, or frames, of the first cell, on the device: uint8 (n, H, W, 3)."""
+        reader = next(iter(self.readers.values()))
+        images = reader.read(0, min(_SAMPLE, reader.count)).to(self.device)
+        return images.flatten(0, 1)[:_SAMPLE] if images.ndim == 5 else images
 
     def _clean_scored(self, scored: Scored) -> tuple[CellResult, Columns] | None:
         """The scores and the columns of the clean set; None where there is none."""
@@ -321,42 +328,6 @@ class EvaluationRun:
         digests = {cell: self.suite.cell_fingerprint(cell) for cell in self.suite.cells}
         clean = self.suite.clean
         return digests if clean is None else {CLEAN: clean.cell_fingerprint(CLEAN), **digests}
-
-    def check_clean(self) -> None:
-        """Compare the clean set's labels with those of the corrupted images, before the first pass.
-
-        Raises:
-            DataError: they differ in a CIFAR suite, whose order is fixed.
-        """
-        cell = next((cell for cell in self.readers if cell != CLEAN), None)
-        if CLEAN not in self.readers or cell is None or self.estimate:
-            return
-        clean, corrupted = self.readers[CLEAN].labels, self.readers[cell].labels
-        if clean is None or corrupted is None or np.array_equal(clean, corrupted):
-            return
-        spec = self.suite.spec
-        if spec.dataset.startswith("cifar") and len(clean) == len(spec.severities) * len(corrupted):
-            raise DataError(
-                f"the files of {spec.title} have {len(clean)} rows, one for each image of the clean set, so "
-                f"each holds one severity and not {len(spec.severities)}"
-            )
-        if spec.dataset.startswith("cifar") and len(clean) == len(corrupted) == spec.images:
-            differ = int((clean != corrupted).sum())
-            raise DataError(
-                f"{differ} of {len(clean)} labels of {cell} are not those of the clean test set, whose order "
-                "all CIFAR suites keep: labels.npy, or the clean set, is another one"
-            )
-        self.warn(
-            f"the clean set ({len(clean)} images) is not what the corrupted images ({len(corrupted)}) were "
-            "made from: their labels differ, and so a difference in error is not the corruptions' alone"
-        )
-
-    def check_pairs(self) -> None:
-        """Refuse, before the first pass, sequences too short for their difficulty."""
-        for cell, reader in self.readers.items():
-            if len(reader.shape) == 4:
-                noise = cell.name in self.suite.spec.against_first
-                check_pairs(reader.shape[0], against_first=noise, step=1 if noise else cell.severity)
 
     def results(self, scored: Scored, facts: Mapping[str, Any], *, complete: bool) -> Results:
         """The record of what has been scored; only a complete one carries headline scores."""
