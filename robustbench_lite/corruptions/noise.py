@@ -76,9 +76,9 @@ def _sample(
     words = draws.words(clean[0].numel()).reshape(clean.shape)
     index = clean.to(torch.int32).bitwise_left_shift_(8).bitwise_or_(words & 0xFF)
     table = _alias_table(distribution, parameters, images.device)
-    found = table.index_select(0, index.view(-1)).view(clean.shape)
-    keep = below(words, found & ~0xFF)
-    other = found.to(torch.uint8)
+    looked_up = table.index_select(0, index.view(-1)).view(clean.shape)
+    keep = below(words, looked_up & ~0xFF)
+    other = looked_up.to(torch.uint8)
     # Selects like torch.where, which branches on every value of a CPU and takes ten times as long.
     return words.to(torch.uint8).bitwise_xor_(other).mul_(keep).bitwise_xor_(other).permute(0, 3, 1, 2)
 

@@ -271,17 +271,17 @@ def renumber(
 
 def _candidates(names: Sequence[str] | None, classes: int) -> Mapping[str, tuple[int, ...]]:
     """Keyword -> output of each class, for the orders that differ from the one in use."""
-    found: dict[str, tuple[int, ...]] = {}
+    orders: dict[str, tuple[int, ...]] = {}
     for order in ORDERS if names is not None else ():
         try:
             listed = ordered(names or (), order)
         except InvalidInput:
             continue
         places = {name: place for place, name in enumerate(listed)}
-        found[f"`class_order='{order}'`"] = tuple(places[name] for name in names or ())
+        orders[f"`class_order='{order}'`"] = tuple(places[name] for name in names or ())
     last = classes - 1
     if classes > 2:
-        found[f"`output_index='1-{last},0'`"] = (*range(1, classes), 0)
-        found[f"`output_index='{last},0-{last - 1}'`"] = (last, *range(last))
+        orders[f"`output_index='1-{last},0'`"] = (*range(1, classes), 0)
+        orders[f"`output_index='{last},0-{last - 1}'`"] = (last, *range(last))
     plain = tuple(range(classes))
-    return {option: index for option, index in found.items() if index != plain}
+    return {option: index for option, index in orders.items() if index != plain}

@@ -55,14 +55,14 @@ def compare(
         raise InvalidInput("these runs can't be compared: " + "; ".join(reasons))
     a, b = (read_run(run, means=not runs[0].missing) for run in runs)
     rows = _pairs(a.rows, b.rows)
-    found = judged([*rows, *_pairs(a.headlines, b.headlines)], a.populations, bootstrap, seed)
+    differences = judged([*rows, *_pairs(a.headlines, b.headlines)], a.populations, bootstrap, seed)
     return Comparison(
         suite=runs[0].suite,
         first=runs[0].model,
         second=runs[1].model,
         score=a.row_score,
-        by_name=holm(found[: len(rows)]),
-        headlines=holm(found[len(rows) :]),
+        by_name=holm(differences[: len(rows)]),
+        headlines=holm(differences[len(rows) :]),
         notes=_notes(runs[0], bootstrap, seed),
         title=runs[0].spec.title,
         shown=runs[0].shown,

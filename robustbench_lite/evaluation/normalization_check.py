@@ -33,8 +33,8 @@ Batches = Callable[[npt.NDArray[np.int64]], Iterator[tuple[torch.Tensor, torch.T
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the check of a normalisation found.
+class NormalizationCheck:
+    """The result of the check of a normalisation.
 
     Attributes:
         record: how many images were tried and what each normalisation gives, for the results.
@@ -49,7 +49,7 @@ class Finding:
 
 def check_normalization(
     forward: Forward, info: ModelInfo, batches: Batches, right: Right, *, dataset: str, whole: bool
-) -> Finding:
+) -> NormalizationCheck:
     """Compare the normalisation in use with the usual ones, paired per image, and with a stored accuracy.
 
     An accuracy that a file stores is that of its training. A normalisation that reproduces it to the image is
@@ -81,18 +81,18 @@ def check_normalization(
         )
         record["reproduced"] = exact
         if exact:
-            return Finding(record, note=note)
+            return NormalizationCheck(record, note=note)
     if not info.normalization_guessed:
-        return Finding(record, note=note) if stored is not None else Finding({})
+        return NormalizationCheck(record, note=note) if stored is not None else NormalizationCheck({})
     trials = _trials(forward, info, batches, right)
     record |= {"tried_images": trials.n, "errors": trials.errors()}
     if stored is not None:
-        found = _search(forward, info, batches, right, stored, trials)
-        if found is not None:
-            name, accuracy = found
+        better = _search(forward, info, batches, right, stored, trials)
+        if better is not None:
+            name, accuracy = better
             record["reproduced_by"] = plain(name)
             best = min(trials.errors().values())
-            return Finding(
+            return NormalizationCheck(
                 record,
                 f"the file stores {info.stored_as}, which {name} reproduces to the image (error "
                 f"{100 * (1 - accuracy):.2f} % on {len(right)} images): it is the training's own"
@@ -101,7 +101,7 @@ def check_normalization(
             )
     objection = trials.better(dataset)
     record["better"] = objection is not None
-    return Finding(record, objection, note)
+    return NormalizationCheck(record, objection, note)
 
 
 def plain(option: str) -> str:

@@ -62,28 +62,28 @@ def judged(
 def _resampled(gaps: Sequence[Headline], replicates: int, seed: int) -> list[tuple[float, float, float]]:
     """Percentile intervals, which reach to zero where the test finds no evidence."""
     moved = deviations(gaps, replicates, seed)
-    found = []
+    intervals = []
     for column, (gap, p) in enumerate(zip(gaps, swap_p_values(gaps, replicates, seed), strict=True)):
         if gap.interval is not None:
-            found.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
+            intervals.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
             continue
         low, high = metrics.percentile_interval(gap.value + moved[:, column])
         low, high = (0.0 if abs(end) <= _rounding(gap.value) else end for end in (low, high))
-        found.append((min(low, 0.0), max(high, 0.0), p) if p >= LEVEL else (low, high, p))
-    return found
+        intervals.append((min(low, 0.0), max(high, 0.0), p) if p >= LEVEL else (low, high, p))
+    return intervals
 
 
 def _sampled(gaps: Sequence[Headline], populations: Mapping[str, int]) -> list[tuple[float, float, float]]:
-    found = []
+    intervals = []
     for gap in gaps:
         if gap.interval is not None:
-            found.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
+            intervals.append((*gap.interval, _p_value_of_interval(gap.value, gap.interval)))
             continue
         variance = sampling_variance(gap, populations) + _two_more(gap, populations)
         low, high = metrics.normal_interval(gap.value, variance)
         score = abs(gap.value) / math.sqrt(variance) if variance > 0 else math.inf if gap.value else 0.0
-        found.append((low, high, float(2 * ndtr(-score))))
-    return found
+        intervals.append((low, high, float(2 * ndtr(-score))))
+    return intervals
 
 
 def _p_value_of_interval(value: float, interval: tuple[float, float]) -> float:
@@ -123,13 +123,13 @@ def swap_p_values(gaps: Sequence[Headline], replicates: int, seed: int) -> list[
     Source: Fisher 1935, section 21; McNemar 1947; Phipson & Smyth 2010 for the observed one.
     """
     columns = [_per_image(gap) for gap in gaps]
-    found = [_sign_test(values) for values in columns]
-    for size in {len(values) for values, p in zip(columns, found, strict=True) if p is None}:
-        places = [place for place, p in enumerate(found) if p is None and len(columns[place]) == size]
+    p_values = [_sign_test(values) for values in columns]
+    for size in {len(values) for values, p in zip(columns, p_values, strict=True) if p is None}:
+        places = [place for place, p in enumerate(p_values) if p is None and len(columns[place]) == size]
         values = np.stack([columns[place] for place in places], axis=1)
         for place, p in zip(places, _swapped(values, replicates, seed), strict=True):
-            found[place] = p
-    return [1.0 if p is None else p for p in found]
+            p_values[place] = p
+    return [1.0 if p is None else p for p in p_values]
 
 
 def _per_image(gap: Headline) -> _Array:

@@ -269,12 +269,12 @@ class EvaluationRun:
         if remedy is not None:
             error = 100 * (1 - remedy.accuracy)
             return f"on the same images {remedy.option} brings the error to {error:.1f} %", True
-        found = renumber(known, labels, classes, possible)
-        if not found.certain:
+        order = renumber(known, labels, classes, possible)
+        if not order.certain:
             return None, False
         text = (
             f"one renumbering of the classes, chosen on every other image, brings the error on the other "
-            f"{found.n} from {100 * (1 - found.before):.1f} to {100 * (1 - found.after):.1f} %: the model's "
+            f"{order.n} from {100 * (1 - order.before):.1f} to {100 * (1 - order.after):.1f} %: the model's "
             "class order is not the suite's; give the model's class names in order as `class_order=FILE`"
         )
         return text, False

@@ -132,13 +132,13 @@ def _scores(run: Results, place: Path) -> Scores:
     folder = RunFolder(place if place.is_dir() else place.parent)
     columns = {}
     for cell in (Cell(one.name, one.severity) for one in run.cells):
-        found = folder.read(cell)
-        if found is None:
+        stored = folder.read(cell)
+        if stored is None:
             raise DataError(
                 f"{folder.cell_path(cell)} is not there or damaged: comparing needs the predictions that "
                 "`robust eval` keeps in the run folder"
             )
-        columns[cell] = found
+        columns[cell] = stored
     results = {Cell(one.name, one.severity): one for one in run.cells}
     return Scores(run.spec, columns, results, sampled=run.estimate is not None)
 
@@ -146,9 +146,9 @@ def _scores(run: Results, place: Path) -> Scores:
 def _populations(run: Results, scores: Scores) -> dict[str, int] | None:
     if run.estimate is None:
         return None
-    found = {own_group(cell): int(run.estimate["of"]) for cell in scores.cells}
+    sizes = {own_group(cell): int(run.estimate["of"]) for cell in scores.cells}
     clean = run.provenance.get("clean_data") or run.provenance["data"]
-    return found | {own_group(CLEAN): int(clean["images"])}
+    return sizes | {own_group(CLEAN): int(clean["images"])}
 
 
 def _by_name(scores: Scores) -> dict[str, Headline]:

@@ -88,9 +88,9 @@ def summarise(
         populations: images that each cell has, where only a sample of them was evaluated.
     """
     scores = Scores(spec, columns, results, sampled=populations is not None)
-    found, choices = headlines(scores, means=means)
+    by_name, choices = headlines(scores, means=means)
     if populations is not None:
-        return _estimated(found, choices, populations)
+        return _estimated(by_name, choices, populations)
     choices["calibration"] = (
         "adaptive bins of 100 by confidence, every bin counted, the last takes the remainder; per cell, then "
         f"the mean over cells; {_BIASED}; its interval covers the mean of the estimator, not the true value"
@@ -99,40 +99,40 @@ def summarise(
         "the bins' sampling noise subtracted (Kumar et al. 2019); RMS: the root of the mean square over "
         "cells; the interval covers the true value"
     )
-    if any("_released" in name for name in found):
+    if any("_released" in name for name in by_name):
         choices["rms_calibration_error_released"] = (
             "the most confident bin left out, as in the loop that the authors released"
         )
-    intervals = bootstrap_intervals(found, settings.bootstrap, settings.seed)
+    intervals = bootstrap_intervals(by_name, settings.bootstrap, settings.seed)
     if intervals:
         choices["intervals"] = (
             f"95 % bootstrap over images, an image's copies together: {settings.bootstrap} replicates, seed "
             f"{settings.seed}; exact binomial for scores that rest on fewer than {FEW_EVENTS} mistakes; "
             "calibration errors linearised"
         )
-    return Summary({name: headline.value for name, headline in found.items()}, intervals, choices)
+    return Summary({name: headline.value for name, headline in by_name.items()}, intervals, choices)
 
 
 def headlines(scores: Scores, *, means: bool = True) -> tuple[dict[str, Headline], dict[str, str]]:
     """The headline scores by name, and the definitions chosen for them."""
     choices = {"mean": "severities and corruptions weigh the same; validation corruptions never enter"}
-    found: dict[str, Headline] = {}
+    by_name: dict[str, Headline] = {}
     if CLEAN in scores.columns:
         means_of_clean = scores.means([CLEAN])
-        found = {CLEAN_PREFIX + name: scores.mean({CLEAN: 1.0}, name) for name in means_of_clean}
+        by_name = {CLEAN_PREFIX + name: scores.mean({CLEAN: 1.0}, name) for name in means_of_clean}
     if means and scores.cells:
         of_suite = _perturbations if scores.spec.kind == "perturbation" else _corruptions
         suite_headlines, suite_choices = of_suite(scores)
-        found |= suite_headlines
+        by_name |= suite_headlines
         choices |= suite_choices
     choices["brier"] = (
         "brier_score sums over classes (0 to 2); top_label_brier_score is the paper's binary score"
     )
-    return found, choices
+    return by_name, choices
 
 
 def _estimated(
-    found: Mapping[str, Headline], choices: dict[str, str], populations: Mapping[Cell, int]
+    by_name: Mapping[str, Headline], choices: dict[str, str], populations: Mapping[Cell, int]
 ) -> Summary:
     """Scores under names of their own, with intervals for the value over all images."""
     choices["calibration"] = (
@@ -144,8 +144,8 @@ def _estimated(
     )
     groups = {own_group(cell): images for cell, images in populations.items()}
     return Summary(
-        {ESTIMATED + name: headline.value for name, headline in found.items()},
-        {ESTIMATED + name: sampling_interval(headline, groups) for name, headline in found.items()},
+        {ESTIMATED + name: headline.value for name, headline in by_name.items()},
+        {ESTIMATED + name: sampling_interval(headline, groups) for name, headline in by_name.items()},
         choices,
     )
 
@@ -156,27 +156,27 @@ def _corruptions(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
     if not set(wanted) <= set(cells):
         return _selection(scores)
     equal = dict.fromkeys(wanted, 1 / len(wanted))
-    found = {title: scores.mean(equal, name) for name, title in scores.means(wanted).items()}
+    by_name = {title: scores.mean(equal, name) for name, title in scores.means(wanted).items()}
     choices = {"mean_error": replace(spec, baseline=None).mean.definition}
     if spec.baseline is None:
-        return found, choices
+        return by_name, choices
     mean = spec.mean
-    found[mean.key] = scores.mean(_normalised(spec, spec.baseline, 0.0), "error")
+    by_name[mean.key] = scores.mean(_normalised(spec, spec.baseline, 0.0), "error")
     choices[mean.key] = mean.definition
     if CLEAN not in scores.columns or spec.baseline.clean_error is None:
-        return found, choices
+        return by_name, choices
     relative = RELATIVE_KEYS[mean.key]
     if not (scores.sampled or clean_is_paired(scores.columns)):
         choices[relative] = "left out: the clean images are not those of the corrupted cells"
-        return found, choices
+        return by_name, choices
     weights = _normalised(spec, spec.baseline, spec.baseline.clean_error)
     corrupted, clean = scores.mean(weights, "error"), scores.mean({CLEAN: sum(weights.values())}, "error")
     weights[CLEAN] = -sum(weights.values())
-    found[relative] = replace(scores.mean(weights, "error"), terms=(corrupted, clean))
+    by_name[relative] = replace(scores.mean(weights, "error"), terms=(corrupted, clean))
     choices[relative] = (
         f"degradation over clean, divided by {spec.baseline.name}'s (clean error {spec.baseline.clean_error})"
     )
-    return found, choices
+    return by_name, choices
 
 
 def _selection(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
@@ -186,10 +186,10 @@ def _selection(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
     """
     cells = [cell for cell in scores.cells if cell.name in scores.spec.test] or scores.cells
     equal = dict.fromkeys(cells, 1 / len(cells))
-    found = {SELECTED + title: scores.mean(equal, name) for name, title in scores.means(cells).items()}
+    by_name = {SELECTED + title: scores.mean(equal, name) for name, title in scores.means(cells).items()}
     names = ", ".join(dict.fromkeys(cell.name for cell in cells))
     severities = sorted({cell.severity for cell in cells})
-    return found, {"selected_mean_error": f"mean over {names} at severities {severities} only"}
+    return by_name, {"selected_mean_error": f"mean over {names} at severities {severities} only"}
 
 
 def _normalised(spec: SuiteSpec, baseline: Baseline, clean_error: float) -> dict[Cell, float]:
@@ -205,7 +205,7 @@ def _normalised(spec: SuiteSpec, baseline: Baseline, clean_error: float) -> dict
 def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]:
     cells, spec = scores.cells, scores.spec
     plain = replace(spec, baseline=None).mean
-    found: dict[str, Headline] = {}
+    by_name: dict[str, Headline] = {}
     choices = {"perturbation_list": spec.test_list} if spec.test_list and spec.published else {}
     for difficulty in sorted({cell.severity for cell in cells}):
         wanted = [Cell(name, difficulty) for name in spec.test]
@@ -213,10 +213,10 @@ def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]
             continue
         suffix = "" if difficulty == 1 else f"{DIFFICULTY}{difficulty}"
         equal = dict.fromkeys(wanted, 1 / len(wanted))
-        found[plain.key + suffix] = scores.mean(equal, "flip_probability")
+        by_name[plain.key + suffix] = scores.mean(equal, "flip_probability")
         choices[plain.key + suffix] = plain.definition
         for name, title in scores.means(wanted).items():
-            found[title + suffix] = scores.mean(equal, name)
+            by_name[title + suffix] = scores.mean(equal, name)
             if title == "mt5d":
                 choices[title + suffix] = (
                     "unnormalised mean of the top-5 distance: AlexNet's are not published"
@@ -225,10 +225,10 @@ def _perturbations(scores: Scores) -> tuple[dict[str, Headline], dict[str, str]]
             weights = {
                 Cell(name, 1): 1 / (len(spec.test) * spec.baseline.total(name, 1)) for name in spec.test
             }
-            found[spec.mean.key] = scores.mean(weights, "flip_probability")
+            by_name[spec.mean.key] = scores.mean(weights, "flip_probability")
             choices[spec.mean.key] = spec.mean.definition
-    if not found:
+    if not by_name:
         equal = dict.fromkeys(cells, 1 / len(cells))
-        found[SELECTED + FLIP_MEAN] = scores.mean(equal, "flip_probability")
+        by_name[SELECTED + FLIP_MEAN] = scores.mean(equal, "flip_probability")
         choices[SELECTED + FLIP_MEAN] = f"mean over {', '.join(map(str, cells))} only"
-    return found, choices
+    return by_name, choices

@@ -288,15 +288,15 @@ def _named_in(key: str, family: Family, state: State) -> list[str]:
     if family.identify is None:
         return list(family.names(key))
     literal = shapes_of(state)
-    found = family.identify(shapes_of(rename(state, family.renames)))
-    if found is None:
+    candidates = family.identify(shapes_of(rename(state, family.renames)))
+    if candidates is None:
         return list(family.names(key))
     if any(".downsample." in key for key in literal) and any(
-        name.startswith("cifar-resnet") for name in found
+        name.startswith("cifar-resnet") for name in candidates
     ):
         # torchvision's names with a 3 x 3 stem: whether its max pool was kept can't be seen.
-        return [*found, *(f"{name}-maxpool" for name in found)]
-    return [name for name in found if own_family(name) is not None]
+        return [*candidates, *(f"{name}-maxpool" for name in candidates)]
+    return [name for name in candidates if own_family(name) is not None]
 
 
 def _compare_own(name: str, family: Family, builder: Builder, variant: Variant) -> Match | Difference:

@@ -139,39 +139,39 @@ def load_model(
         raise InvalidInput(f"{text} names both weights and architecture; leave out the architecture {arch!r}")
     sha256, usual_name = None, text
     if reference is not None:
-        found = _from_code(reference, request)
+        opened = _from_code(reference, request)
     elif named:
-        found = _pretrained(text)
+        opened = _pretrained(text)
     elif not path.exists():
         raise _no_file(text)
     else:
-        found, weights = _from_folder(path, request) if path.is_dir() else (_from_file(path, request), path)
+        opened, weights = _from_folder(path, request) if path.is_dir() else (_from_file(path, request), path)
         sha256, usual_name = sha256_of(weights), shown_name(path)
     code = reference or (parse_reference(arch) if arch is not None else None)
-    if num_classes is not None and found.num_classes not in (None, num_classes):
-        raise CheckpointError(f"{text} has {found.num_classes} outputs, expected {num_classes}")
-    chosen, notes = asked or found.default, found.notes
-    if asked and found.carried and (asked.mean, asked.std) != (found.default.mean, found.default.std):
-        notes += (f"{asked.name} normalisation, as asked, instead of the file's own {found.default.name}",)
-    network = found.network.eval()
+    if num_classes is not None and opened.num_classes not in (None, num_classes):
+        raise CheckpointError(f"{text} has {opened.num_classes} outputs, expected {num_classes}")
+    chosen, notes = asked or opened.default, opened.notes
+    if asked and opened.carried and (asked.mean, asked.std) != (opened.default.mean, opened.default.std):
+        notes += (f"{asked.name} normalisation, as asked, instead of the file's own {opened.default.name}",)
+    network = opened.network.eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     info = describe(
         network,
         chosen,
         name=name or usual_name,
-        architecture=found.architecture,
+        architecture=opened.architecture,
         source=text,
         sha256=sha256,
-        format=found.format,
-        num_classes=found.num_classes or num_classes,
+        format=opened.format,
+        num_classes=opened.num_classes or num_classes,
         notes=notes,
-        guessed=asked is None and not found.carried,
+        guessed=asked is None and not opened.carried,
         code_sha256=code_sha256(code) if code is not None else None,
     )
-    info = replace(info, class_names=found.class_names, input_size=found.input_size)
-    if found.stored is not None:
-        info = replace(info, stored_accuracy=found.stored[0], stored_as=found.stored[1])
+    info = replace(info, class_names=opened.class_names, input_size=opened.input_size)
+    if opened.stored is not None:
+        info = replace(info, stored_accuracy=opened.stored[0], stored_as=opened.stored[1])
     return Classifier(network, info, output, suite_classes)
 
 

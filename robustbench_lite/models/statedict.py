@@ -216,15 +216,15 @@ def _carried_normalization(
     outer: State,
 ) -> tuple[tuple[float, float, float] | None, tuple[float, float, float] | None, tuple[str, ...]]:
     """A mean and a deviation of three channels each, stored as buffers beside the network."""
-    found: dict[str, tuple[str, tuple[float, float, float]]] = {}
+    statistics: dict[str, tuple[str, tuple[float, float, float]]] = {}
     for key, value in sorted(outer.items(), key=lambda item: -item[0].count(".")):
         kind = STATISTICS.get(key.rpartition(".")[2])
         if kind and value.numel() == 3:
             numbers = value.flatten().double().tolist()
-            found[kind] = (key, (numbers[0], numbers[1], numbers[2]))
-    if "mean" not in found or "std" not in found:
+            statistics[kind] = (key, (numbers[0], numbers[1], numbers[2]))
+    if "mean" not in statistics or "std" not in statistics:
         return None, None, ()
-    return found["mean"][1], found["std"][1], (found["mean"][0], found["std"][0])
+    return statistics["mean"][1], statistics["std"][1], (statistics["mean"][0], statistics["std"][0])
 
 
 def _plain_tensor(value: Tensor) -> Tensor:

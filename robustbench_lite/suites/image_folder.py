@@ -113,11 +113,11 @@ def walk_classes(root: Path) -> ImageTree:
     tree = ImageTree(root)
     try:
         with os.scandir(root) as listed:
-            found = [(entry.name, entry.is_dir()) for entry in listed]
+            listing = [(entry.name, entry.is_dir()) for entry in listed]
     except OSError as error:
         raise DataError(f"{root} can't be read: {error.strerror}") from error
-    folders = sorted(name for name, is_folder in found if is_folder)
-    files = (name for name, is_folder in found if not is_folder and not is_hidden(name))
+    folders = sorted(name for name, is_folder in listing if is_folder)
+    files = (name for name, is_folder in listing if not is_folder and not is_hidden(name))
     tree.beside = sum(_suffix(name) in IMAGE_FOLDER_SUFFIXES for name in files)
     tree.classes = [name for name in folders if not is_hidden(name)]
     tree.hidden += sum(_has_images(root / name) for name in folders if is_hidden(name))
@@ -144,7 +144,7 @@ def walk_classes(root: Path) -> ImageTree:
 def class_files(root: Path, name: str, tree: ImageTree | None = None) -> list[str]:
     """The images of one class, as paths below the root; `tree` receives what was left out."""
     tree = tree or ImageTree(root)
-    found: list[str] = []
+    paths: list[str] = []
     for folder, files in sorted(_walk(root, name, (), tree)):
         for file in sorted(files):
             path = f"{folder}/{file}"
@@ -154,8 +154,8 @@ def class_files(root: Path, name: str, tree: ImageTree | None = None) -> list[st
                 continue
             if suffix not in IMAGE_FOLDER_SUFFIXES:
                 tree.added[suffix] += 1
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _walk(
