@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from robustbench_lite.atomic_write import write_atomically
+from robustbench_lite.corruptions import CORRUPTIONS
 from robustbench_lite.corruptions.frost import find_photographs
 from robustbench_lite.errors import InvalidInput, MissingData
 from robustbench_lite.evaluation.sources import CUSTOM_SUITES, load_suite
@@ -41,10 +42,17 @@ def suite_options(
             make it from.
     """
     place = _own_images(dataset, opened, folder) if is_own(suite) else _official(suite, opened, data)
-    kind = CUSTOM_SUITES[suite] if suite in CUSTOM_SUITES else suite_spec(suite).kind
-    if kind == "corruption" and "data" not in place:
+    if "data" not in place and _needs_photographs(suite):
         find_photographs()
     return place
+
+
+def _needs_photographs(suite: str) -> bool:
+    """Whether a suite that is generated has frost among its corruptions."""
+    if suite in CUSTOM_SUITES:
+        return CUSTOM_SUITES[suite] == "corruption"
+    spec = suite_spec(suite)
+    return spec.kind == "corruption" and any(CORRUPTIONS[name].needs_photographs for name in spec.test)
 
 
 def is_own(suite: str) -> bool:
